@@ -1,0 +1,5 @@
+"""Run the command line: ``python -m coldproof``."""
+
+from coldproof.cli import main
+
+raise SystemExit(main())
