@@ -1,0 +1,43 @@
+# Targets of the checkout. All of them use .venv, which `make setup` builds from pyproject.toml.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+# A world-writable checkout's ansible.cfg is ignored by Ansible unless it is named.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo lint test bench packages clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## build .venv with everything that the other targets use
+
+$(STAMP): pyproject.toml tests/setup/venv.sh
+	PYTHON="$(PYTHON)" bash tests/setup/venv.sh "$(VENV)"
+	@touch $@
+
+demo: $(STAMP)  ## run the main job on this machine: no GPU, no root
+	ansible-playbook probe.yml -l gpu-nodes
+
+packages:
+	bash tests/setup/packages.sh
+
+lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	ansible-lint --offline
+
+test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
+	pytest tests/unit tests/fleet
+
+bench: $(STAMP)  ## measurements of coldproof itself
+	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; python "$$script"; done
+
+clean:  ## remove what the other targets built
+	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
