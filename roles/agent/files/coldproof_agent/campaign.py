@@ -1,0 +1,243 @@
+"""Carries a plan out on this node: in order, durably, from where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from coldproof_agent import (
+    csvfile,
+    durable,
+    gpu,
+    host,
+    launcher,
+    locks,
+    makemodel,
+    measure,
+    plan as plans,
+    profile,
+    secrets,
+    supervisor,
+    weights,
+)
+from coldproof_agent.errors import Refusal
+from coldproof_agent.journal import Journal
+from coldproof_agent.plan import Plan, Step
+from coldproof_agent.scene import Scene
+from coldproof_agent.status import Status
+
+NEEDED_BYTES = 64 << 20
+
+
+def folder_of(state: Path, campaign: str) -> Path:
+    """Returns a campaign's folder in the state folder."""
+    return state / "campaigns" / campaign
+
+
+def unfinished(state: Path) -> list[str]:
+    """Returns the campaigns of this state folder that were begun and have not ended."""
+    found = []
+    for folder in sorted((state / "campaigns").glob("*")):
+        journal = Journal(folder)
+        if journal.first("campaign") and not journal.first("done"):
+            found.append(folder.name)
+    return found
+
+
+def open_folder(state: Path, plan: Plan) -> Path:
+    """Makes the campaign's folder and moves plan and secrets into it.
+
+    Raises:
+        Refusal: another campaign is unfinished here.
+    """
+    others = [name for name in unfinished(state) if name != plan.campaign]
+    if others:
+        raise Refusal(
+            "other_campaign",
+            f"campaign {others[0]} is not finished on this node. Resume it "
+            f"(coldproof_campaign={others[0]}), or delete {folder_of(state, others[0])} there.",
+            "coldproof_campaign",
+        )
+    folder = folder_of(state, plan.campaign)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    durable.replace(folder / "plan.json", (state / "plan.json").read_bytes())
+    if (state / "secrets.json").exists():
+        (state / "secrets.json").rename(folder / "secrets.json")
+    return folder
+
+
+class Campaign:
+    """One plan being carried out. The state folder's lock is held by the caller.
+
+    Args:
+        state: the state folder.
+        plan: the checked plan.
+    """
+
+    def __init__(self, state: Path, plan: Plan) -> None:
+        self.state, self.plan = state, plan
+        self.folder = folder_of(state, plan.campaign)
+        self.steps = plans.expand(plan)
+        self.status = Status(state / "status.json", plan.campaign, len(self.steps))
+        self.ledger = state / "launched.json"
+        self.journal = Journal(self.folder)
+        self._done = 0
+        self._failed: list[str] = []
+        self._last: dict[str, Optional[float]] = {}
+        limit = float(plan.settings["max_minutes"])
+        self._deadline = time.monotonic() + 60 * limit if limit else None
+
+    def carry_out(self) -> bool:
+        """Runs what is left of the plan. Returns whether all of it was done."""
+        try:
+            secret = secrets.read(self.folder / "secrets.json")
+            supervisor.become_subreaper()
+            self._recover()
+            durable.need_space(self.state, NEEDED_BYTES)
+            self._make_model()
+            self._same_node()
+            held = locks.gpu_locks(gpu.look(self.plan.local["gpus"])["devices"])
+            self._all(secret)
+            del held
+        except Refusal as refusal:
+            self.status.fail(refusal.code, refusal.message, refusal.variable)
+            return False
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            self.status.fail("os_error", f"{where}{error.strerror}", None)
+            return False
+        self._forget_secrets()
+        if self._failed:
+            self.status.fail("engine_failed", self._failed[0], "coldproof_engine")
+            return False
+        return True
+
+    def _all(self, secret: Mapping[str, str]) -> None:
+        """Makes the runs of every tier and variant."""
+        seen: list[tuple[str, str]] = []
+        for step in self.steps:
+            if (step.tier, step.variant) not in seen:
+                seen.append((step.tier, step.variant))
+        for tier, variant in seen:
+            self._tier(tier, variant, secret)
+        if not self._failed:
+            self.journal.note("done")
+            self.status.set(phase="done", done=True, run=None, step=len(self.steps))
+
+    def _tier(self, tier: str, variant: str, secret: Mapping[str, str]) -> None:
+        if self.plan.tier(tier).get("shared"):
+            raise Refusal(
+                "not_supported", f"tier {tier}: turns on shared tiers are not supported yet",
+                "coldproof_tiers",
+            )
+        scene = Scene(self.plan, tier, variant, self.state, self.folder, secret)
+        warm_only = bool(self.plan.tier(tier).get("warm_only"))
+        if not self._prime(scene):
+            return
+        repeats = int(self.plan.settings["repeats"])
+        while len(self.journal.finished_pairs(tier, variant, warm_only)) < repeats:
+            pair = self.journal.next_pair(tier, variant)
+            for mode in ("warm",) if warm_only else ("cold", "warm"):
+                self._run(scene, Step(tier, variant, mode, pair))
+
+    def _prime(self, scene: Scene) -> bool:
+        """Starts until the compile caches settle, at most three times."""
+        made = [
+            one
+            for one in self.journal.of(scene.tier, scene.variant, "prime")
+            if one["outcome"] != "interrupted"
+        ]
+        while not (made and made[-1]["compile_changed"] is False and scene.engine_files_found()):
+            if len(made) >= plans.MAX_PRIMES:
+                break
+            record = self._run(scene, Step(scene.tier, scene.variant, "prime", None), first=not made)
+            made.append(record)
+            if record["outcome"] != "ready":
+                break
+        if made[-1]["outcome"] != "ready":
+            tail = " | ".join(made[-1]["log"].get("tail", [])[-2:])
+            self._failed.append(
+                f"{scene.tier}/{scene.variant}: the first start ended as {made[-1]['outcome']} "
+                f"({made[-1]['outcome_detail']}): {tail}"[:1200]
+            )
+            return False
+        return True
+
+    def _run(self, scene: Scene, step: Step, first: bool = True) -> dict[str, Any]:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise Refusal(
+                "max_minutes",
+                f"{self.plan.settings['max_minutes']:g} minutes are over: run the same plan again "
+                "to go on from here",
+                "coldproof_max_minutes",
+            )
+        durable.need_space(self.state, NEEDED_BYTES)
+        self.status.set(
+            phase="preparing",
+            run=step.title(int(self.plan.settings["repeats"])),
+            step=min(self._done, len(self.steps)),
+            last_s=self._last.get(step.mode),
+        )
+        seq = self.journal.begin(step)
+        record = self.journal.end(measure.run(scene, step, seq, self.ledger, self.status))
+        csvfile.sync(self.folder / "storage_load_bench.csv", [record])
+        self._last[step.mode] = record["load_s"]
+        self._done += 1 if first else 0
+        self.status.set(phase="idle", step=min(self._done, len(self.steps)))
+        return record
+
+    # -- before the first run ---------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Ends what a killed agent left, and closes the run it was in."""
+        for one in launcher.end_leftovers(self.ledger):
+            self.journal.note("leftover_ended", **one)
+        for begun in self.journal.open_runs():
+            self.journal.note("interrupted", **begun.step._asdict(), of=begun.seq)
+        csvfile.sync(self.folder / "storage_load_bench.csv", self.journal.runs)
+        self._done = min(len(self.journal.runs), len(self.steps))
+
+    def _make_model(self) -> None:
+        mib = int(self.plan.local["make_model_mib"])
+        for path in self.plan.local["tier_paths"].values() if mib else ():
+            self.status.set(phase="preparing", run=f"writing a model of {mib} MiB")
+            makemodel.make(str(path), mib)
+
+    def _identity(self) -> dict[str, Any]:
+        """Returns what must not change while a campaign lasts."""
+        chosen = profile.load(str(self.plan.settings["engine"]))
+        where = profile.place(chosen, self.plan.local, self.state)
+        drivers = {str(one["driver"]) for one in gpu.look(self.plan.local["gpus"])["devices"]}
+        return {
+            "kernel": host.describe()["kernel"],
+            "driver": sorted(drivers),
+            "engine": profile.versions(chosen, where),
+            "weights": {
+                name: weights.manifest(weights.find(path, chosen.data["weights"]))
+                for name, path in sorted(self.plan.local["tier_paths"].items())
+            },
+        }
+
+    def _same_node(self) -> None:
+        """Notes the node's identity, or compares it with that of the campaign's beginning."""
+        now = self._identity()
+        begun = self.journal.first("campaign")
+        if begun is None:
+            self.journal.note("campaign", campaign=self.plan.campaign, identity=now)
+            return
+        before = begun["identity"]
+        changed = [name for name in now if now[name] != before.get(name)]
+        if changed:
+            name = changed[0]
+            raise Refusal(
+                "node_changed",
+                f"{', '.join(changed)} changed since this campaign began here ({name}: "
+                f"{before.get(name)} then, {now[name]} now): its runs cannot be compared. "
+                "Begin a new campaign, or restore what it was.",
+                "coldproof_campaign",
+            )
+
+    def _forget_secrets(self) -> None:
+        (self.folder / "secrets.json").unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""Starts the agent so that it outlives the connection that started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from coldproof_agent import campaign, durable, locks, plan as plans, preflight
+from coldproof_agent.errors import Refusal
+
+READY_S = 30.0
+
+
+def myself() -> list[str]:
+    """Returns the words that start this very agent: an archive, or a package folder."""
+    here = Path(__file__).resolve().parent
+    for archive in here.parents:
+        if archive.is_file():
+            return [sys.executable, str(archive)]
+    return [sys.executable, str(here.parent / "coldproof_agent")]
+
+
+def _scope(name: str) -> list[str]:
+    """Returns the words that put a command in a systemd scope of its own, where there is one.
+
+    logind ends a user's processes at logout where KillUserProcesses is on; a scope under
+    system.slice is not the user's.
+    """
+    if os.geteuid() == 0 and Path("/run/systemd/system").is_dir():
+        return ["systemd-run", "--quiet", "--scope", "--collect", f"--unit={name}", "--"]
+    return []
+
+
+def start(state: Path) -> dict[str, Any]:
+    """Starts the plan in ``state``/plan.json, or joins the agent that already carries it out.
+
+    Returns:
+        ``ok`` with ``campaign``, ``pid`` and ``joined``, or ``refusals``.
+    """
+    try:
+        plan = plans.read(state / "plan.json")
+        held = locks.holder(state)
+        if held and held[1] == plan.campaign:
+            return {"ok": True, "campaign": plan.campaign, "pid": held[0], "joined": True}
+        found = preflight.examine(plan, state)
+        if not found["ok"]:
+            return {"ok": False, "refusals": found["refusals"]}
+        campaign.open_folder(state, plan)
+        pid = _spawn(state, plan.campaign)
+    except Refusal as refusal:
+        return {"ok": False, "refusals": [refusal.as_dict()]}
+    return {"ok": True, "campaign": plan.campaign, "pid": pid, "joined": False}
+
+
+def _spawn(state: Path, name: str) -> int:
+    """Starts the agent detached. Returns its pid once it holds the lock."""
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    words = [*_scope(f"coldproof-{name}-{os.getpid()}"), *myself(), "run", "--state", str(state),
+             "--report-fd", str(writer)]
+    with open(campaign.folder_of(state, name) / "agent.log", "ab") as log:
+        child = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+            start_new_session=True, pass_fds=(writer,),
+        )
+    os.close(writer)
+    data = b""
+    end = time.monotonic() + READY_S
+    while not data.endswith(b"\n"):
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([reader], [], [], left)[0]:
+            break
+        part = os.read(reader, 4096)
+        if not part:
+            break
+        data += part
+    os.close(reader)
+    if not data:
+        raise Refusal(
+            "agent_died", f"the agent ended at once (exit status {child.poll()}): see "
+            f"{campaign.folder_of(state, name)}/agent.log on the node"
+        )
+    answer = json.loads(data)
+    if "pid" not in answer:
+        raise Refusal(**answer)
+    return int(answer["pid"])
+
+
+def carry_out(state: Path, report_fd: int) -> int:
+    """Runs in the detached agent: takes the lock, says so, carries the plan out.
+
+    Returns:
+        the exit status.
+    """
+    plan = plans.read(state / "plan.json")
+    lock = locks.state_lock(state, plan.campaign)
+    if lock is None:
+        held = locks.holder(state) or (0, "?")
+        answer: dict[str, Any] = {
+            "code": "locked", "message": f"campaign {held[1]} runs here (pid {held[0]})",
+            "variable": "coldproof_campaign",
+        }
+    else:
+        answer = {"pid": os.getpid()}
+    if report_fd >= 0:
+        os.set_inheritable(report_fd, False)
+        os.write(report_fd, json.dumps(answer).encode() + b"\n")
+        os.close(report_fd)
+    if lock is None:
+        return 1
+    try:
+        return 0 if campaign.Campaign(state, plan).carry_out() else 1
+    finally:
+        os.close(lock)
+
+
+def prepare_by_hand(state: Path, plan_file: Path) -> None:
+    """Puts a plan where ``run`` finds it: for a node without Ansible."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    durable.replace(state / "plan.json", plan_file.read_bytes())

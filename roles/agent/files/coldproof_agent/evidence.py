@@ -1,0 +1,147 @@
+"""Takes the evidence of one start: what was resident before, what was read, what is after."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from coldproof_agent import cooling, procfs, storage
+from coldproof_agent.files import FileRef, device_bytes
+from coldproof_agent.launcher import ProcessLauncher
+from coldproof_agent.residency import Residency, look
+from coldproof_agent.scene import Scene
+from coldproof_agent.verdict import Evidence
+
+
+class Witnessing:
+    """The evidence of one run, taken in the order in which it is called.
+
+    Args:
+        scene: tier and variant.
+        mode: prime, cold or warm.
+        files: the weights.
+    """
+
+    def __init__(self, scene: Scene, mode: str, files: list[FileRef]) -> None:
+        self._scene, self._mode, self._files = scene, mode, files
+        self._storage = scene.storage()
+        self._devices = scene.devices(files)
+        self._verdicts = scene.verdicts(files, may_evict=mode != "warm")
+        self._before: dict[str, Optional[Residency]] = {}
+        self._after: dict[str, Optional[Residency]] = {}
+        self._base: dict[str, Optional[int]] = {}
+        self._read: dict[str, Optional[int]] = {}
+        self._network_base: Optional[int] = None
+        self._network: Optional[int] = None
+        self._process: Optional[int] = None
+        self._holders: list[str] = []
+
+    def before(self) -> None:
+        """Looks immediately before the start."""
+        self._before = {
+            "weights": look(self._files, self._verdicts),
+            "engine": self._scene.look_at_engine(),
+        }
+        if self._mode == "cold" and (getattr(self._before["weights"], "high", 0) or 0) > 0:
+            found = cooling.holders(self._files)
+            self._holders = [f"pid {one['pid']} ({one['command']})" for one in found[:5]]
+        self._base = {one.name: storage.read_bytes(one.name) for one in self._devices}
+        if self._storage["network"]:
+            self._network_base = storage.nfs_read_bytes(self._storage["mount"])
+
+    def at_ready(self, server: ProcessLauncher) -> None:
+        """Counts the bytes read so far, first of all, then looks at the cache."""
+        self._process = server.read_bytes()
+        for one in self._devices:
+            base, now = self._base[one.name], storage.read_bytes(one.name)
+            self._read[one.name] = None if base is None or now is None else now - base
+        if self._network_base is not None:
+            now = storage.nfs_read_bytes(self._storage["mount"])
+            self._network = None if now is None else now - self._network_base
+        self._after = {"weights": look(self._files, self._verdicts)}
+
+    def after_prime(self) -> None:
+        """Notes what the cache holds of the engine files that were just found."""
+        self._after["engine"] = self._scene.look_at_engine()
+
+    def expected(self) -> int:
+        """Returns the device bytes of both sets that were not resident before the start."""
+        return self._missing("weights", self._files) + self._missing(
+            "engine", self._scene.engine_files.files
+        )
+
+    def _missing(self, name: str, files: list[FileRef]) -> int:
+        seen = self._before.get(name)
+        if seen is None or seen.high is None:
+            return device_bytes(files) if name == "weights" else 0
+        return round(device_bytes(files) * (1 - seen.high))
+
+    def _totals(self) -> Optional[tuple[int, int]]:
+        totals = []
+        for role in ("top", "leaf"):
+            counts = [self._read.get(one.name) for one in self._devices if role in one.role]
+            if not counts or any(count is None for count in counts):
+                return None
+            totals.append(sum(int(count or 0) for count in counts))
+        return totals[0], totals[1]
+
+    def evidence(self, ready: bool, method: str) -> Evidence:
+        """Returns what the verdict is made of."""
+        weights = self._before["weights"]
+        if weights is None:
+            raise ValueError("before() was not called")
+        engine_files = self._scene.engine_files.files
+        on_devices = sum(
+            self._missing(name, files)
+            for name, files in (("weights", self._files), ("engine", engine_files))
+            if files and storage.devices_of(files[0].path)
+        )
+        fuse = str(self._storage["filesystem"]).startswith("fuse")
+        return Evidence(
+            mode=self._mode,
+            ready=ready,
+            method=method,
+            weights=weights,
+            engine=self._before["engine"],
+            weights_bytes=device_bytes(self._files),
+            expected_bytes=self.expected(),
+            device_bytes=on_devices,
+            process_bytes=self._process,
+            devices=self._totals(),
+            network_bytes=self._network,
+            network=bool(self._storage["network"]),
+            guest=bool(self._storage["virtual"]),
+            unaccounted="FUSE: its daemon reads, nothing is accounted to the server"
+            if fuse
+            else None,
+            holders=self._holders,
+        )
+
+    def as_record(self, at_end: Optional[int]) -> dict[str, Any]:
+        """Returns the fields of runs.jsonl.
+
+        Args:
+            at_end: bytes the whole tree has read when it had been reaped.
+        """
+
+        def shown(looks: dict[str, Optional[Residency]]) -> dict[str, Any]:
+            return {
+                name: None if one is None else one.as_dict(in_scope=one.known)
+                for name, one in looks.items()
+            }
+
+        return {
+            "storage": self._storage,
+            "residency": {"before": shown(self._before), "after_ready": shown(self._after)},
+            "bytes": {
+                "expected": self.expected(),
+                "process_at_ready": self._process,
+                "process_at_end": at_end,
+                "devices": [
+                    {"name": one.name, "role": one.role, "read_bytes": self._read.get(one.name)}
+                    for one in self._devices
+                ],
+                "network": self._network,
+            },
+            "holders": self._holders,
+            "boot_id": procfs.boot_id(),
+        }

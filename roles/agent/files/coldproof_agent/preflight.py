@@ -1,0 +1,233 @@
+"""Looks, without touching anything, whether a plan can be carried out here, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+from coldproof_agent import campaign, gpu, host, locks, plan as plans, procfs, profile, ready
+from coldproof_agent import storage, weights
+from coldproof_agent.errors import Refusal
+from coldproof_agent.files import device_bytes
+from coldproof_agent.plan import Plan
+
+RESERVE_BYTES = 512 << 20
+STATE_BYTES = 256 << 20
+CLUSTER_AGENTS = ("kubelet", "slurmd")
+
+
+def examine(plan: Plan, state: Path) -> dict[str, Any]:
+    """Returns all refusals at once, warnings, expected minutes and bytes, and the steps."""
+    refusals: list[dict[str, Any]] = []
+    warnings: list[str] = []
+
+    def attempt(check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except Refusal as refusal:
+            refusals.append(refusal.as_dict())
+            return None
+
+    for check in (_rights, _lock, _state_folder, _cluster, _port, _gpu):
+        attempt(lambda check=check: check(plan, state))  # type: ignore[misc]
+    chosen = attempt(lambda: profile.load(str(plan.settings["engine"])))
+    if chosen is not None:
+        attempt(lambda: _engine(plan, chosen, state))
+        for name in plan.local["tier_paths"]:
+            for refusal in _tier(plan, chosen, name, warnings):
+                refusals.append(refusal.as_dict())
+    steps = plans.expand(plan)
+    return {
+        "ok": not refusals,
+        "refusals": refusals,
+        "warnings": warnings,
+        "expected": _expected(plan, chosen, steps),
+        "steps": [{"seq": n, **one._asdict()} for n, one in enumerate(steps, 1)],
+    }
+
+
+def _rights(plan: Plan, state: Path) -> None:
+    method = plan.settings["cold_method"]
+    if method != "evict" and os.geteuid() != 0:
+        raise Refusal(
+            "rights", f"method {method} needs root here: set ansible_become, or use evict",
+            "coldproof_cold_method",
+        )
+    if method == "reboot":
+        raise Refusal(
+            "not_supported", "method reboot is not supported yet: use drop_caches or evict",
+            "coldproof_cold_method",
+        )
+    user = plan.local["engine_user"]
+    if user is None:
+        return
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise Refusal("engine_user", f"there is no user {user!r}", "coldproof_engine_user") from None
+    if os.geteuid() not in (0, uid):
+        raise Refusal(
+            "rights", f"only root can start the server as {user}: set ansible_become",
+            "coldproof_engine_user",
+        )
+
+
+def _lock(plan: Plan, state: Path) -> None:
+    held = locks.holder(state)
+    if held and held[1] != plan.campaign:
+        raise Refusal(
+            "locked", f"campaign {held[1]} is running on this node (pid {held[0]}): wait for it",
+            "coldproof_campaign",
+        )
+    others = [name for name in campaign.unfinished(state) if name != plan.campaign]
+    if others:
+        raise Refusal(
+            "other_campaign",
+            f"campaign {others[0]} is not finished on this node. Resume it "
+            f"(coldproof_campaign={others[0]}), or delete {campaign.folder_of(state, others[0])}.",
+            "coldproof_campaign",
+        )
+
+
+def existing(path: Path) -> Path:
+    """Returns a path, or its nearest parent that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _state_folder(plan: Plan, state: Path) -> None:
+    variable = "coldproof_state_dir"
+    folder = existing(state)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Refusal("state_folder", f"{folder} is not writable by this user", variable)
+    room = os.statvfs(folder)
+    if room.f_bavail * room.f_frsize < STATE_BYTES or (room.f_files and not room.f_favail):
+        raise Refusal(
+            "state_folder",
+            f"{folder} has {room.f_bavail * room.f_frsize >> 20} MiB free: "
+            f"{STATE_BYTES >> 20} MiB are needed",
+            variable,
+        )
+
+
+def _cluster(plan: Plan, state: Path) -> None:
+    if plan.consent["node_drained"]:
+        return
+    for one in procfs.processes().values():
+        if one.name in CLUSTER_AGENTS:
+            raise Refusal(
+                "not_drained",
+                f"{one.name} runs here: drain the node, then set coldproof_node_drained: true",
+                "coldproof_node_drained",
+            )
+
+
+def _port(plan: Plan, state: Path) -> None:
+    address, port = str(plan.local["host"]), int(plan.local["port"])
+    if locks.holder(state):
+        return  # our own campaign may be using it
+    try:
+        ready.free_port(address, port)
+    except OSError as error:
+        raise Refusal(
+            "port_taken", f"port {port} of {address} cannot be used: {error.strerror}",
+            "coldproof_port",
+        ) from error
+
+
+def _gpu(plan: Plan, state: Path) -> None:
+    if locks.holder(state):
+        return
+    busy = gpu.tenants(plan.local["gpus"])
+    if busy:
+        named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in busy[:3])
+        raise Refusal("gpu_busy", f"the GPU is used by {named}: end it, or choose another GPU",
+                      "coldproof_gpus")
+    wanted = plan.local["gpus"]
+    if wanted and len(gpu.look(wanted)["devices"]) < len(set(wanted)):
+        raise Refusal("gpu_missing", f"not all of the GPUs {wanted} are here", "coldproof_gpus")
+
+
+def _engine(plan: Plan, chosen: profile.Profile, state: Path) -> None:
+    if plan.demo and chosen.name != "reference":
+        raise Refusal(
+            "demo", f"the demo runs the reference engine, not {chosen.name}: "
+            "give your inventory with -i", "coldproof_engine",
+        )
+    if chosen.name == "custom" and not plan.settings["engine_command"]:
+        raise Refusal("engine_missing", "engine custom needs a command line",
+                      "coldproof_engine_command")
+    if chosen.name == "custom" and not plan.settings["ready_path"]:
+        raise Refusal("engine_missing", "engine custom needs the path that is 200 when ready",
+                      "coldproof_ready_path")
+    where = profile.place(chosen, plan.local, state)
+    if chosen.data["installation"] != "copied":
+        profile.argv(chosen, where, plan.settings["engine_command"], {})
+
+
+def _tier(
+    plan: Plan, chosen: profile.Profile, name: str, warnings: list[str]
+) -> Iterator[Refusal]:
+    """Yields what is wrong with a tier; adds what is only worth knowing to the warnings."""
+    path = Path(plan.path(name))
+    tier = plan.tier(name)
+    mib = int(plan.local["make_model_mib"])
+    size = mib << 20
+    mount = storage.mount_of(str(existing(path)))
+    if not (mib and not (path / "model.safetensors.index.json").exists()):
+        try:
+            size = device_bytes(weights.find(str(path), chosen.data["weights"]))
+        except Refusal as refusal:
+            yield refusal
+            return
+    elif os.statvfs(existing(path)).f_bavail * os.statvfs(existing(path)).f_frsize < 1.1 * size:
+        yield Refusal("disk_full", f"{path}: no room for a model of {mib} MiB",
+                      "coldproof_make_model_mib")
+    if tier.get("shared"):
+        yield Refusal("not_supported", f"tier {name}: shared tiers are not supported yet",
+                      "coldproof_tiers")
+    if mount.filesystem in storage.MEMORY and not tier.get("warm_only"):
+        yield Refusal(
+            "tier_in_memory",
+            f"tier {name}: {path} lies on {mount.filesystem}, which cannot be evicted: there is no "
+            "cold start from it. Set warm_only: true for this tier.",
+            "coldproof_tiers",
+        )
+    room = host.usable_memory()
+    if size + RESERVE_BYTES > room:
+        yield Refusal(
+            "memory",
+            f"tier {name}: {size >> 20} MiB of weights cannot stay in the page cache of "
+            f"{room >> 20} MiB: there is no warm start here",
+            "coldproof_tiers",
+        )
+    if mount.filesystem == "overlay":
+        warnings.append(
+            f"tier {name}: {path} lies on overlayfs, where no block device can be named: "
+            "cold runs will be unproven. Put the weights on a mount of their own."
+        )
+
+
+def _expected(
+    plan: Plan, chosen: Optional[profile.Profile], steps: list[plans.Step]
+) -> dict[str, Any]:
+    """Returns rough minutes and the bytes that will be read: assumed, the first runs tell more."""
+    if chosen is None:
+        return {"minutes": None, "bytes": None}
+    assumed = chosen.data["assumed"]
+    seconds = 0.0
+    total = 0
+    for step in steps:
+        try:
+            size = device_bytes(weights.find(plan.path(step.tier), chosen.data["weights"]))
+        except Refusal:
+            size = int(plan.local["make_model_mib"]) << 20
+        times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
+        cold = step.mode != "warm"
+        seconds += times * (assumed["start_s"] + (size / assumed["bytes_per_s"] if cold else 0) + 1)
+        total += times * size if cold else 0
+    return {"minutes": round(seconds / 60, 1), "bytes": total}

@@ -1,0 +1,217 @@
+"""Engine profiles, read from their data and filled in for one plan and node."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import pkgutil
+import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from coldproof_agent import durable
+from coldproof_agent.errors import Refusal
+
+NAMES = ("reference", "vllm", "vllm-module", "custom")
+
+
+class Profile(NamedTuple):
+    """An engine's profile: ``data`` as in engines/<name>.json, with ``extends`` resolved."""
+
+    name: str
+    data: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What reports call the engine."""
+        return str(self.data["title"])
+
+
+class Place(NamedTuple):
+    """What fills a profile's templates on one node."""
+
+    python: str
+    installation: str
+    user: str
+    home: str
+
+
+def load(name: str) -> Profile:
+    """Reads a profile.
+
+    Raises:
+        Refusal: code ``engine_unknown``.
+    """
+    if name not in NAMES:
+        raise Refusal(
+            "engine_unknown",
+            f"engine {name!r} is unknown: one of {', '.join(NAMES)}",
+            "coldproof_engine",
+        )
+    raw = pkgutil.get_data("coldproof_agent", f"engines/{name}.json")
+    data = json.loads(raw or b"{}")
+    if "extends" in data:
+        data = {**load(str(data.pop("extends"))).data, **data}
+    return Profile(name, data)
+
+
+def place(profile: Profile, local: Mapping[str, Any], state: Path) -> Place:
+    """Finds interpreter, installation and user of an engine on this node.
+
+    Raises:
+        Refusal: the interpreter is not there, or does not have the engine.
+    """
+    user = local.get("engine_user") or pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        home = pwd.getpwnam(user).pw_dir if local.get("engine_user") else os.path.expanduser("~")
+    except KeyError:
+        raise Refusal(
+            "engine_user", f"there is no user {user!r} on this node", "coldproof_engine_user"
+        ) from None
+    python = local.get("engine_python") or _default_python(profile)
+    if os.sep not in python:
+        python = shutil.which(python) or python
+    if not os.access(python, os.X_OK):
+        raise Refusal(
+            "engine_missing",
+            f"{python} is not there or not executable: give the interpreter that has {profile.name}",
+            "coldproof_engine_python",
+        )
+    found = Place(python, str(state / "engine"), user, home)
+    needed = profile.data.get("needs_package", [])
+    if needed and not any(_has_package(folder, needed) for folder in site_packages(python)):
+        raise Refusal(
+            "engine_missing",
+            f"{python} has no package {' or '.join(needed)}: give the interpreter that has it",
+            "coldproof_engine_python",
+        )
+    return found
+
+
+def _default_python(profile: Profile) -> str:
+    if profile.data["installation"] == "site-packages":
+        return shutil.which("python3") or "python3"
+    return sys.executable
+
+
+def _has_package(folder: str, names: Sequence[str]) -> bool:
+    return any((Path(folder) / name).is_dir() for name in names)
+
+
+def site_packages(python: str) -> list[str]:
+    """Returns the site-packages folders of an interpreter without starting it.
+
+    A virtual environment's lie beside its bin folder; for a system interpreter Debian's
+    dist-packages count too.
+    """
+    prefix = Path(python).absolute().parent.parent
+    patterns = ["lib/python3*/site-packages", "lib64/python3*/site-packages"]
+    if not (prefix / "pyvenv.cfg").exists():
+        patterns += ["lib/python3/dist-packages", "local/lib/python3*/dist-packages"]
+    found = {os.path.realpath(one) for pattern in patterns for one in prefix.glob(pattern)}
+    return sorted(found)
+
+
+def versions(profile: Profile, where: Place) -> dict[str, str]:
+    """Returns the versions of the engine and its libraries from their metadata on disk."""
+    wanted = [str(name).lower() for name in profile.data.get("packages", [])]
+    if not wanted:
+        return {}
+    found = {}
+    for one in importlib.metadata.distributions(path=site_packages(where.python)):
+        folder = getattr(one, "_path", None)
+        name = Path(str(folder)).name.split("-")[0].replace("_", "-").lower() if folder else ""
+        if name in wanted:
+            found[name] = one.version
+    return dict(sorted(found.items()))
+
+
+def roots(profile: Profile, where: Place, given: Sequence[str]) -> list[str]:
+    """Returns the folders of the engine's own installation; none if they are not known.
+
+    The interpreter and its standard library belong to the host, not to the engine: other live
+    processes map them, so no method short of a reboot makes them cold.
+    """
+    if given:
+        return list(given)
+    kind = profile.data["installation"]
+    if kind == "site-packages":
+        return site_packages(where.python)
+    return [where.installation] if kind == "copied" else []
+
+
+def install_reference(where: Place) -> None:
+    """Puts the reference server's own copy in place; an equal one is left alone."""
+    target = Path(where.installation) / "reference_server.py"
+    data = pkgutil.get_data("coldproof_agent", "reference_server.py") or b""
+    if not target.exists() or target.read_bytes() != data:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        durable.replace(target, data)
+
+
+def argv(
+    profile: Profile, where: Place, command: Sequence[str], values: Mapping[str, str]
+) -> list[str]:
+    """Returns the command line: the given one, else the profile's first whose program is there.
+
+    Raises:
+        Refusal: none is.
+    """
+    filled = {**values, "python": where.python, "bin": str(Path(where.python).absolute().parent),
+              "installation": where.installation}
+    choices = [list(command)] if command else [list(words) for words in profile.data["argv"]]
+    for words in choices:
+        done = [_replace(word, filled) for word in words]
+        program = done[0] if os.sep in done[0] else shutil.which(done[0])
+        if program and os.access(program, os.X_OK):
+            return [program, *done[1:]]
+    tried = ", ".join(_replace(words[0], filled) for words in choices) or "nothing: none is given"
+    variable = "coldproof_engine_command" if profile.name == "custom" else "coldproof_engine_python"
+    raise Refusal("engine_missing", f"no program to start {profile.name} with: {tried}", variable)
+
+
+def _replace(word: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        word = word.replace("{" + name + "}", value)
+    return word
+
+
+def environment(
+    profile: Profile, where: Place, extra: Mapping[str, str], values: Mapping[str, str]
+) -> dict[str, str]:
+    """Returns the server's environment: little of ours, the profile's, then what was given."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "TMPDIR")
+    }
+    bin_folder = str(Path(where.python).absolute().parent)
+    kept["PATH"] = f"{bin_folder}:{kept.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+    kept.update({"HOME": where.home, "USER": where.user, "LOGNAME": where.user,
+                 "PYTHONUNBUFFERED": "1"})
+    kept.update({name: _replace(v, values) for name, v in profile.data.get("env", {}).items()})
+    kept.update(extra)
+    return kept
+
+
+def cache_folders(
+    profile: Profile, where: Place, env: Mapping[str, str], given: Sequence[str]
+) -> list[str]:
+    """Returns the folders of the engine's compile caches, whether they exist yet or not."""
+    values = {
+        "home": where.home,
+        "user": where.user,
+        "tmp": env.get("TMPDIR", tempfile.gettempdir()),
+        "xdg_cache": env.get("XDG_CACHE_HOME", f"{where.home}/.cache"),
+    }
+    found = [
+        env.get(str(one["env"])) or _replace(str(one["default"]), values)
+        for one in profile.data["compile_caches"]
+    ]
+    return [*found, *given]
+

@@ -1,0 +1,159 @@
+"""Everything that stays the same between the starts of one tier and variant on one node."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from coldproof_agent import (
+    cooling,
+    enginefiles,
+    host,
+    profile,
+    residency,
+    secrets,
+    storage,
+    weights,
+)
+from coldproof_agent.enginefiles import EngineFiles
+from coldproof_agent.files import FileRef
+from coldproof_agent.plan import Plan
+from coldproof_agent.supervisor import Command
+
+
+class Scene:
+    """One tier and variant.
+
+    Args:
+        plan: the checked plan.
+        tier, variant: by name.
+        state: the state folder.
+        folder: the campaign's folder in it.
+        secret: the engine's secret environment.
+    """
+
+    def __init__(
+        self, plan: Plan, tier: str, variant: str, state: Path, folder: Path,
+        secret: Mapping[str, str],
+    ) -> None:
+        self.plan, self.tier, self.variant, self.folder = plan, tier, variant, folder
+        self.path = plan.path(tier)
+        self.profile = profile.load(str(plan.settings["engine"]))
+        self.where = profile.place(self.profile, plan.local, state)
+        if self.profile.data["installation"] == "copied":
+            profile.install_reference(self.where)
+        self.secret = dict(secret)
+        self.roots = profile.roots(self.profile, self.where, plan.local["engine_files"])
+        self._scratch = [state]
+        self._kept = folder / f"engine-files.{tier}.{variant}.json"
+        self._ground: Optional[enginefiles.Ground] = None
+        self._verdicts: dict[str, str] = {}
+        self.engine_files = enginefiles.restore(self._kept)
+
+    # -- files ------------------------------------------------------------------------------
+
+    def weights(self) -> list[FileRef]:
+        """Returns the weights as they are now. Raises Refusal."""
+        return weights.find(self.path, self.profile.data["weights"])
+
+    def verdicts(self, files: list[FileRef], may_evict: bool) -> dict[str, str]:
+        """Returns what the witnesses are worth on the weights; tested until one passes."""
+        if residency.best(self._verdicts) is None:
+            self._verdicts = residency.trusted(files, self._scratch, may_evict)
+        return self._verdicts
+
+    def engine_verdicts(self) -> dict[str, str]:
+        """Returns what the witnesses are worth on the engine files."""
+        if self._ground is not None and residency.best(self._ground.verdicts):
+            return self._ground.verdicts
+        return residency.trusted(self.engine_files.files, self._scratch, may_evict=False)
+
+    def look_at_engine(self) -> Optional[residency.Residency]:
+        """Returns the residency of the engine files; None if they are not known."""
+        if not self.engine_files.known:
+            return None
+        return residency.look(self.engine_files.files, self.engine_verdicts())
+
+    def engine_files_found(self) -> bool:
+        """Says whether a prime run has looked for the engine files, with whatever result."""
+        return self._kept.exists()
+
+    def before_prime(self, files: list[FileRef]) -> None:
+        """Evicts weights and installation: what is resident after the start was brought by it."""
+        self._ground = enginefiles.prepare(self.roots, self._scratch)
+        cooling.evict(files, self.verdicts(files, True))
+
+    def after_prime(self) -> EngineFiles:
+        """Finds the engine files and keeps them for the runs to come."""
+        if self._ground is not None:
+            self.engine_files = enginefiles.found_after(self._ground)
+            enginefiles.save(self._kept, self.engine_files)
+        return self.engine_files
+
+    # -- the server -------------------------------------------------------------------------
+
+    def values(self, port: int, served_name: str) -> dict[str, str]:
+        """Returns what fills the templates of command line, environment and readiness path."""
+        settings = self.plan.settings
+        return {
+            "model_path": self.path,
+            "model": str(settings["model"]),
+            "host": str(self.plan.local["host"]),
+            "port": str(port),
+            "served_model_name": served_name,
+            "max_model_len": str(settings["max_model_len"]),
+            "ready_timeout_s": str(int(settings["ready_timeout_s"])),
+        }
+
+    def command(self, values: Mapping[str, str]) -> Command:
+        """Returns what to execute, and with whose rights. Raises Refusal."""
+        settings, variant = self.plan.settings, self.plan.variant(self.variant)
+        argv = profile.argv(self.profile, self.where, settings["engine_command"], values)
+        argv += [*settings["engine_args"], *variant.get("args", [])]
+        given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
+        env = profile.environment(self.profile, self.where, given, values)
+        user = self.plan.local["engine_user"]
+        if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():
+            return Command(argv, env, "/")
+        entry = pwd.getpwnam(user)
+        groups = os.getgrouplist(user, entry.pw_gid)
+        return Command(argv, env, "/", entry.pw_uid, entry.pw_gid, groups)
+
+    def cache_folders(self, env: Mapping[str, str]) -> list[str]:
+        """Returns the engine's compile-cache folders."""
+        given = self.plan.local["compile_cache_dirs"]
+        return profile.cache_folders(self.profile, self.where, env, given)
+
+    def describe_engine(self, command: Command) -> dict[str, Any]:
+        """Returns the form of runs.jsonl, secrets hidden."""
+        found = profile.versions(self.profile, self.where)
+        return {
+            "name": self.profile.name,
+            "title": self.profile.title,
+            "version": next(iter(found.values()), None) if len(found) == 1 else found.get(
+                self.profile.name.partition("-")[0], found.get(f"{self.profile.name}-cpu")
+            ),
+            "versions": found,
+            "argv": secrets.hide_argv(command.argv, list(self.secret.values())),
+            "env": secrets.hide_env(command.env, list(self.secret)),
+            "python": self.where.python,
+            "user": self.where.user,
+        }
+
+    # -- the storage below ------------------------------------------------------------------
+
+    def storage(self) -> dict[str, Any]:
+        """Returns what the weights lie on, in the form of runs.jsonl."""
+        return storage.describe(self.path, host.virtual())
+
+    def devices(self, files: list[FileRef]) -> list[storage.Device]:
+        """Returns the block devices below weights and engine files, each once."""
+        found: dict[str, storage.Device] = {}
+        samples = {one.dev: one.path for one in [*self.engine_files.files, *files]}
+        for path in samples.values():
+            for device in storage.devices_of(path):
+                found.setdefault(device.name, device)
+        return list(found.values())

@@ -1,0 +1,67 @@
+"""status.json: where the agent stands. Replaced atomically, at most 2 KiB, world-readable."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from coldproof_agent import procfs
+
+MAX_BYTES = 2048
+HEARTBEAT_S = 10.0
+
+
+class Status:
+    """The file of one campaign; ``set`` writes it when something changed or the heartbeat is due."""
+
+    def __init__(self, path: Path, campaign: str, of: int) -> None:
+        self._path = path
+        self._last = 0.0
+        self._written = ""
+        self._fields: dict[str, Any] = {
+            "schema": "coldproof.status/1",
+            "campaign": campaign,
+            "phase": "preparing",
+            "run": None,
+            "last_s": None,
+            "step": 0,
+            "of": of,
+            "needs": None,
+            "done": False,
+            "error": None,
+            "boot_id": procfs.boot_id(),
+            "pid": os.getpid(),
+        }
+
+    def set(self, **fields: Any) -> None:
+        """Changes fields and writes the file."""
+        self._fields.update(fields)
+        self._write()
+
+    def beat(self) -> None:
+        """Writes the file again if the last time is ten seconds ago."""
+        if time.monotonic() - self._last >= HEARTBEAT_S:
+            self._write()
+
+    def fail(self, code: str, message: str, variable: Optional[str]) -> None:
+        """Ends with an error."""
+        self.set(phase="failed", error={"code": code, "message": message, "variable": variable})
+
+    def _write(self) -> None:
+        self._last = time.monotonic()
+        beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        fields = dict(self._fields, heartbeat=round(beat, 3))
+        data = json.dumps(fields, sort_keys=True).encode()
+        if len(data) > MAX_BYTES and fields["error"]:
+            over = len(data) - MAX_BYTES + 8
+            message = str(fields["error"]["message"]).encode("ascii", "replace").decode()
+            fields["error"] = dict(fields["error"], message=message[: max(0, len(message) - over)])
+            data = json.dumps(fields, sort_keys=True).encode()[:MAX_BYTES]
+        # Not fsynced: it is rewritten at every change, and a write to the disk under test counts.
+        beside = self._path.with_name(f".{self._path.name}.new")
+        beside.write_bytes(data + b"\n")
+        beside.chmod(0o644)
+        beside.rename(self._path)

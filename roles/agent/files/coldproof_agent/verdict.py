@@ -1,0 +1,183 @@
+"""Judges a run from its evidence: a pure function of design section 5's table, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional
+
+from coldproof_agent.residency import Residency
+
+COLD_RESIDENT = 0.01
+WARM_RESIDENT = 0.95
+COLD_BYTES = 0.9
+COLD_BYTES_ABOVE = 1.1
+WARM_BYTES = 0.05
+WARM_BYTES_LIMIT = 1 << 30
+
+
+class Evidence(NamedTuple):
+    """What was measured of one run.
+
+    Attributes:
+        mode: cold or warm.
+        ready: whether the server became ready.
+        method: evict, drop_caches or reboot.
+        weights, engine: residency before the start; engine None if its files are not known.
+        weights_bytes: device bytes of all weights.
+        expected_bytes: device bytes of both sets that were not resident before the start.
+        device_bytes: the part of them that the named devices have to deliver.
+        process_bytes: bytes the server's tree read from storage until ready, None if unknown.
+        devices: bytes read meanwhile by the devices that are the top, and by the leaves; None if
+            no device can be named.
+        network_bytes: bytes fetched from a file server, None if there is none or it is not counted.
+        network: the weights lie on a network filesystem.
+        guest: a device is a virtual disk.
+        unaccounted: why process bytes mean nothing on this filesystem, else None.
+        holders: who maps resident pages: "pid 42 (cat)".
+        same_boot: whether the boot id is still that of before a reboot (method reboot).
+    """
+
+    mode: str
+    ready: bool
+    method: str
+    weights: Residency
+    engine: Optional[Residency]
+    weights_bytes: int
+    expected_bytes: int
+    device_bytes: int
+    process_bytes: Optional[int]
+    devices: Optional[tuple[int, int]]
+    network_bytes: Optional[int]
+    network: bool
+    guest: bool
+    unaccounted: Optional[str]
+    holders: Sequence[str]
+    same_boot: Optional[bool] = None
+
+
+class Verdict(NamedTuple):
+    """State, why it is not proven, the scope measured cold, and remarks."""
+
+    state: str
+    reasons: list[str]
+    scope: Optional[str]
+    flags: list[str]
+
+
+def _percent(share: Optional[float]) -> str:
+    return "?" if share is None else f"{100 * share:.1f} %"
+
+
+def _mib(count: Optional[int]) -> str:
+    return "?" if count is None else f"{count / (1 << 20):.1f} MiB"
+
+
+def judge(seen: Evidence) -> Verdict:
+    """Returns the verdict on a cold or warm run."""
+    return _cold(seen) if seen.mode == "cold" else _warm(seen)
+
+
+def _cold(seen: Evidence) -> Verdict:
+    refuted: list[str] = []
+    unproven: list[str] = []
+    flags: list[str] = []
+    if seen.method == "reboot" and seen.same_boot is not False:
+        refuted.append("the boot id is the one of before: no reboot happened")
+    if not seen.weights.known:
+        unproven.append(f"weights: {seen.weights.reason}")
+    elif not seen.weights.agreed:
+        unproven.append(f"the witnesses disagree on the weights: {_said(seen.weights)}")
+    elif (seen.weights.high or 0) > COLD_RESIDENT:
+        refuted.append(
+            f"weights {_percent(seen.weights.high)} resident before the start"
+            + (f": mapped by {', '.join(seen.holders)}" if seen.holders else "")
+        )
+    engine_cold = False
+    if seen.engine is None or not seen.engine.known:
+        flags.append("engine_files_outside_scope")
+    elif not seen.engine.agreed:
+        flags.append("engine_files_witnesses_disagree")
+    elif (seen.engine.high or 0) > COLD_RESIDENT:
+        flags.append(f"engine_files_{_percent(seen.engine.high).replace(' ', '_')}_resident")
+    else:
+        engine_cold = True
+    _judge_cold_bytes(seen, refuted, unproven, flags)
+    weights_cold = seen.weights.agreed and (seen.weights.high or 0) <= COLD_RESIDENT
+    scope = _scope(seen, weights_cold, engine_cold)
+    state = "refuted" if refuted else "unproven" if unproven else "proven_cold"
+    return Verdict(state, refuted + unproven, scope, flags)
+
+
+def _judge_cold_bytes(
+    seen: Evidence, refuted: list[str], unproven: list[str], flags: list[str]
+) -> None:
+    if not seen.ready:
+        unproven.append("the server never became ready: nothing to hold the bytes against")
+        return
+    if seen.unaccounted:
+        unproven.append(seen.unaccounted)
+        return
+    candidates = [n for n in (seen.process_bytes, seen.network_bytes) if n is not None]
+    if not candidates:
+        unproven.append("the bytes read by the server could not be counted")
+        return
+    least = COLD_BYTES * seen.expected_bytes
+    read = max(candidates)
+    if read < least:
+        refuted.append(
+            f"the server read {_mib(read)} of {_mib(seen.expected_bytes)} expected bytes: "
+            "the rest was in a cache"
+        )
+    elif read > COLD_BYTES_ABOVE * seen.expected_bytes:
+        flags.append("bytes_above_expected")
+    if seen.network:
+        if seen.network_bytes is None:
+            unproven.append("this network filesystem does not say what it fetched")
+        return
+    if seen.devices is None:
+        unproven.append("no block device can be named below the weights to hold the bytes against")
+        return
+    for name, count in zip(("top", "leaf"), seen.devices):
+        if count < COLD_BYTES * seen.device_bytes:
+            refuted.append(
+                f"the {name} block device read {_mib(count)} of {_mib(seen.device_bytes)} "
+                "expected bytes: a cache above it delivered the rest"
+            )
+
+
+def _scope(seen: Evidence, weights_cold: bool, engine_cold: bool) -> Optional[str]:
+    if not weights_cold:
+        return None
+    scope = "weights+engine" if engine_cold else "weights"
+    if engine_cold and seen.method in ("drop_caches", "reboot"):
+        scope = "host"
+    return scope + ("+guest" if seen.guest else "") + ("+client" if seen.network else "")
+
+
+def _said(look: Residency) -> str:
+    return ", ".join(f"{name} {_percent(share)}" for name, share in sorted(look.witnesses.items()))
+
+
+def _warm(seen: Evidence) -> Verdict:
+    refuted: list[str] = []
+    unproven: list[str] = []
+    flags: list[str] = []
+    for name, look in (("weights", seen.weights), ("engine files", seen.engine)):
+        if look is None or not look.known:
+            flags.append(f"{name.replace(' ', '_')}_by_bytes_alone")
+        elif not look.agreed:
+            unproven.append(f"the witnesses disagree on the {name}: {_said(look)}")
+        elif (look.low or 0) < WARM_RESIDENT:
+            refuted.append(f"only {_percent(look.low)} of the {name} resident before the start")
+    allowed = min(WARM_BYTES * seen.weights_bytes, WARM_BYTES_LIMIT)
+    counted = [n for n in (seen.process_bytes, seen.network_bytes) if n is not None]
+    if not seen.ready:
+        unproven.append("the server never became ready: nothing to hold the bytes against")
+    elif seen.unaccounted:
+        unproven.append(seen.unaccounted)
+    elif not counted:
+        unproven.append("the bytes read by the server could not be counted")
+    elif max(counted) > allowed:
+        refuted.append(f"the server read {_mib(max(counted))}: more than {_mib(int(allowed))}")
+    state = "refuted" if refuted else "unproven" if unproven else "proven_warm"
+    return Verdict(state, refuted + unproven, None, flags)

@@ -1,0 +1,136 @@
+"""Which files the weights are, and the manifest by which two nodes are known to load the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from coldproof_agent.durable import canonical
+from coldproof_agent.errors import Refusal
+from coldproof_agent.files import FileRef, refer, unique
+
+_MAX_HEADER = 100_000_000  # the limit of the safetensors format itself
+
+
+def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRef]:
+    """Finds the weights below a model's path.
+
+    Those named by ``*.index.json``, else all top-level files that match ``patterns``; a path that
+    is a file is itself the weights. Links are followed: Hugging Face caches link to blobs.
+
+    Raises:
+        Refusal: nothing there, an unfinished download, or a shard that is missing.
+    """
+    variable = "coldproof_tiers"
+    model = Path(path)
+    try:
+        if model.is_file():
+            return [refer(path)]
+        names = sorted(entry.name for entry in os.scandir(model))
+    except OSError as error:
+        raise Refusal(
+            "weights_missing", f"{path}: {error.strerror}. Give the folder of the model.", variable
+        ) from error
+    unfinished = [name for name in names if name.endswith(".incomplete")]
+    if unfinished:
+        raise Refusal(
+            "weights_incomplete",
+            f"{path}/{unfinished[0]} is an unfinished download. Finish or delete it.",
+            variable,
+        )
+    chosen = _indexed(model, names) or [
+        name for name in names if any(model.joinpath(name).match(glob) for glob in patterns)
+    ]
+    if not chosen:
+        raise Refusal(
+            "weights_missing",
+            f"{path} holds no {' or '.join(patterns)} and no *.index.json. "
+            "Give the folder that holds the weights.",
+            variable,
+        )
+    found = []
+    for name in chosen:
+        try:
+            found.append(refer(str(model / name)))
+        except OSError as error:
+            raise Refusal(
+                "weights_missing", f"{path}/{name}: {error.strerror}: the model is not whole.",
+                variable,
+            ) from error
+    return unique(found)
+
+
+def _indexed(model: Path, names: Sequence[str]) -> list[str]:
+    found: set[str] = set()
+    for name in names:
+        if not name.endswith(".index.json"):
+            continue
+        try:
+            mapped = json.loads((model / name).read_bytes())["weight_map"].values()
+            found.update(str(shard) for shard in mapped)
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise Refusal(
+                "weights_index", f"{model / name}: no usable weight_map ({error})", "coldproof_tiers"
+            ) from error
+    outside = [name for name in found if os.path.isabs(name) or ".." in Path(name).parts]
+    if outside:
+        raise Refusal(
+            "weights_index", f"{model}: the index names {outside[0]}, outside the folder",
+            "coldproof_tiers",
+        )
+    return sorted(found)
+
+
+def header(one: FileRef) -> bytes:
+    """Returns what identifies a file's content: its safetensors header, else its first MiB.
+
+    The header is JSON behind a little-endian 64-bit length (safetensors format).
+
+    Raises:
+        Refusal: code ``weights_damaged``: a ``.safetensors`` file that is none.
+    """
+    with open(one.path, "rb") as opened:
+        if not one.path.endswith(".safetensors") and not _looks_like_blob(one.path):
+            return opened.read(1 << 20)
+        start = opened.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+        if length > min(_MAX_HEADER, one.size):
+            raise Refusal(
+                "weights_damaged",
+                f"{one.path}: not a safetensors file (header of {length} bytes in {one.size})",
+                "coldproof_tiers",
+            )
+        return opened.read(length)
+
+
+def _looks_like_blob(path: str) -> bool:
+    """Says whether a file without the ending is a safetensors blob of a Hugging Face cache."""
+    if os.path.basename(os.path.dirname(path)) != "blobs":
+        return False
+    with open(path, "rb") as opened:
+        start = opened.read(9)
+    return len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < _MAX_HEADER
+
+
+def manifest(files: Sequence[FileRef]) -> str:
+    """Returns the SHA-256 over sizes and header hashes: equal on nodes with the same weights."""
+    parts: list[Any] = sorted(
+        [one.size, hashlib.sha256(header(one)).hexdigest()] for one in files
+    )
+    return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def describe(path: str, files: Sequence[FileRef]) -> dict[str, Any]:
+    """Returns the form of runs.jsonl: path, files, bytes (as allocated on the device), manifest."""
+    return {
+        "path": path,
+        "files": len(files),
+        "bytes": sum(one.device_bytes for one in files),
+        "logical_bytes": sum(one.size for one in files),
+        "manifest": manifest(files),
+    }
