@@ -64,8 +64,9 @@ class Play:
 
     def campaign(self) -> Path:
         """Returns the folder of the only campaign."""
-        (folder,) = (path.parent for path in self.reports.glob("*/campaign.json"))
-        return folder
+        folders = [path.parent for path in self.reports.glob("[0-9]*/campaign.json")]
+        assert len(folders) == 1, f"{folders}\n{self.output}"
+        return folders[0]
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
         """Returns what campaign.json says of each node."""
