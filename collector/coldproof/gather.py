@@ -1,0 +1,113 @@
+"""Gather everything that is known of a campaign: its nodes, their runs, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coldproof import campaign as campaigns
+from coldproof.errors import InputError
+from coldproof.exclusions import Exclusions
+from coldproof.merge import Origin, merge_files, merge_node
+from coldproof.names import is_node
+from coldproof.runs import Run
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What became of a node: a status of campaign.json, or `unlisted` if it is not in it."""
+
+    status: str
+    code: str | None = None
+    message: str | None = None
+    variable: str | None = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A campaign's facts, all a report is made of. `runs` are sorted by node and number."""
+
+    name: str
+    demo: bool
+    command: str | None
+    settings: Mapping[str, Any]
+    nodes: Mapping[str, NodeStatus]
+    runs: Sequence[Run]
+    exclusions: Exclusions = field(default_factory=Exclusions)
+
+    @property
+    def incomplete(self) -> list[str]:
+        """The nodes that are not complete, or of which no run is there, sorted."""
+        with_runs = {run.node for run in self.runs}
+        return [
+            name
+            for name, node in self.nodes.items()
+            if node.status not in ("complete", "unlisted") or name not in with_runs
+        ]
+
+
+def gather_campaign(folder: Path) -> Gathered:
+    """Return what the campaign folder `folder` holds.
+
+    Raises InputError if it is no campaign folder, or one of a newer coldproof.
+    """
+    document = _document(folder)
+    name = document.get("campaign") or folder.name
+    nodes = {
+        node: NodeStatus(
+            entry["status"], *(_text(entry, key) for key in ("code", "message", "variable"))
+        )
+        for node, entry in document.get("nodes", {}).items()
+    }
+    exclusions = Exclusions()
+    runs: list[Run] = []
+    for path in sorted((folder / "nodes").glob("*")):
+        if path.name.startswith("."):
+            continue
+        if not is_node(path.name) or path.is_symlink() or not path.is_dir():
+            exclusions.add("", f"nodes/{path.name}", 0, "", "not the folder of a node")
+            continue
+        nodes.setdefault(path.name, NodeStatus("unlisted"))
+        runs += merge_node(path, Origin(path.name, document.get("campaign")), exclusions)
+    return Gathered(
+        name=name,
+        demo=document.get("demo", False),
+        command=_text(document, "command"),
+        settings=document.get("settings", {}),
+        nodes=dict(sorted(nodes.items())),
+        runs=sorted(runs, key=lambda run: run.order),
+        exclusions=exclusions,
+    )
+
+
+def gather_files(paths: Sequence[Path]) -> Gathered:
+    """Return what CSVs written by hand hold; InputError names one that is not of the format."""
+    exclusions = Exclusions()
+    runs = merge_files(sorted(paths), exclusions)
+    names = {run.node for run in runs} | {path.stem for path in paths if not runs}
+    return Gathered(
+        name=", ".join(sorted(path.name for path in paths)),
+        demo=False,
+        command=None,
+        settings={},
+        nodes={name: NodeStatus("unlisted") for name in sorted(names)},
+        runs=runs,
+        exclusions=exclusions,
+    )
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    if (folder / campaigns.FILE).is_file():
+        return campaigns.load(folder)
+    if (folder / "nodes").is_dir():
+        return {}
+    raise InputError(
+        f"{folder}: holds neither {campaigns.FILE} nor a folder nodes; give a campaign's folder"
+    )
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str | None:
+    value = entry.get(name)
+    return value if isinstance(value, str) and value else None

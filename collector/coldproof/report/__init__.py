@@ -1,0 +1,1 @@
+"""storage_load_bench.md: one module a part of the report."""

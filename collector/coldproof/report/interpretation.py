@@ -1,0 +1,126 @@
+"""What the numbers mean for whoever has to decide; derived from the numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coldproof.gather import Gathered
+from coldproof.groups import PAIRS_NEEDED, Entry, Group
+from coldproof.report.judge import (
+    BUDGETS,
+    INSUFFICIENT,
+    REFERENCE,
+    circumstances,
+    effect_sentence,
+    meets,
+    shows_effect,
+)
+from coldproof.report.overview import DEMO, where
+from coldproof.report.tables import table
+from coldproof.stats import summarise
+from coldproof.text import plural
+
+LARGE_SHARE = 0.5
+SMALL_SHARE = 0.2
+NO_CONCLUSION = (
+    f"A verdict needs {PAIRS_NEEDED} of one node, tier and variant. The numbers above stand as "
+    "observations; nothing is concluded from them, and no budget is called met. Look at what "
+    "made no verdict, remove the reason, and repeat the campaign."
+)
+ACCEPTABLE = "Is a cold start acceptable? The limits are coldproof's own:"
+YES = (
+    "`yes` means that the slowest proven cold start was within the limit and that no start failed."
+)
+REFERENCE_NOTE = (
+    f"The engine is `{REFERENCE}`, coldproof's built-in reference server, not an inference engine: "
+    "it reads the weights and answers. Its times say how fast this storage feeds a loader, and "
+    "nothing about vLLM or any other engine."
+)
+
+
+def interpretation(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
+    """Return the section: budgets, what of the difference is storage, an SRE's sentence."""
+    lines = _engine(gathered)
+    pairs = [(entry, group) for entry in found for group in entry.groups]
+    if not any(group.sufficient for _, group in pairs):
+        most = max((len(group.pairs) for _, group in pairs), default=0)
+        return [
+            *lines,
+            f"{_demo(gathered)}{INSUFFICIENT.capitalize()} (most proven pairs of a row: {most}). "
+            + NO_CONCLUSION,
+        ]
+    budgets = ", ".join(f"{budget.use} at most {budget.seconds:.0f} s" for budget in BUDGETS)
+    rows = [
+        [_label(entry, group), *(meets(budget, entry, group) for budget in BUDGETS)]
+        for entry, group in pairs
+    ]
+    lines += [
+        f"{ACCEPTABLE} {budgets}. {YES}",
+        "",
+        table(("where", *(budget.use for budget in BUDGETS)), rows),
+        "",
+    ]
+    for entry, group in pairs:
+        lines.append(f"- {_demo(gathered)}{_label(entry, group)}: {sentence(entry, group)}")
+    return lines
+
+
+def sentence(entry: Entry, group: Group) -> str:
+    """Return how much slower, what of it is storage, and what an SRE would say."""
+    effect, cold = group.effect, group.cold_s
+    if not group.sufficient or effect is None or cold is None:
+        return f"{INSUFFICIENT} ({plural(len(group.pairs), 'proven pair')} of {PAIRS_NEEDED})."
+    return f"{effect_sentence(group)} {_advice(group)}{_first_start(entry, cold.median)}"
+
+
+def _advice(group: Group) -> str:
+    """Return the sentence an SRE would write."""
+    warm, share = group.warm_s, group.share
+    if not shows_effect(group):
+        return "In an SRE's words: do not spend on storage or prewarming for this; look elsewhere."
+    floor = f"the warm start's {warm.seconds()} remain" if warm else "the rest remains"
+    if share is None:
+        return f"In an SRE's words: warm caches help, what storage adds is unknown; {floor}."
+    bound = f"at most {share.percent()} of the cold start"
+    if share.median >= LARGE_SHARE:
+        return (
+            "In an SRE's words: most of this cold start is reading weights, so faster storage or "
+            f"prewarming pays off; the gain is {bound}, and {floor}."
+        )
+    if share.median >= SMALL_SHARE:
+        return (
+            "In an SRE's words: storage is a part of this cold start, not most of it; faster "
+            f"storage wins {bound}, and {floor}."
+        )
+    return (
+        "In an SRE's words: this start is not slow because of storage; faster storage wins "
+        f"{bound}, so cut the phases that are as long when warm, since {floor}."
+    )
+
+
+def _first_start(entry: Entry, cold_median: float) -> str:
+    first = entry.primes[0] if entry.primes else None
+    if first is None or not first.ready or first.load_s is None or first.compile != "miss":
+        return ""
+    told = summarise([first.load_s])
+    if told is None or first.load_s <= cold_median:
+        return ""
+    return f" The first start ever, with empty compile caches, took {told.seconds()}."
+
+
+def _engine(gathered: Gathered) -> list[str]:
+    engines = {run.engine for run in gathered.runs if run.engine}
+    engines |= {str(gathered.settings["engine"])} if gathered.settings.get("engine") else set()
+    if REFERENCE not in engines:
+        return []
+    return [f"{_demo(gathered)}{REFERENCE_NOTE}", ""]
+
+
+def _demo(gathered: Gathered) -> str:
+    return f"{DEMO}: " if gathered.demo else ""
+
+
+def _label(entry: Entry, group: Group) -> str:
+    if len(entry.groups) == 1:
+        return where(entry.place)
+    return f"{where(entry.place)} ({circumstances(group)})"

@@ -1,0 +1,63 @@
+"""Put the report together, in the order in which an SRE reads it: the verdict first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coldproof.gather import Gathered
+from coldproof.groups import entries, odd_manifests
+from coldproof.report import evidence, overview
+from coldproof.report.configuration import configuration
+from coldproof.report.interpretation import interpretation
+from coldproof.report.method import command, method
+from coldproof.text import cell, plural
+
+COLUMNS = (
+    "Seconds from process start to ready: median (range) n, proven starts only. Factor, cache "
+    "effect (cold - warm) and storage's share (of the cold start) are medians over pairs of a "
+    "cold and a warm start. Rows marked unproven stand apart and count for nothing."
+)
+
+
+def render(gathered: Gathered) -> bytes:
+    """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
+    found = entries(gathered.runs)
+    differing = odd_manifests(found)
+    odd = {place for places in differing.values() for place in places}
+    sections: list[tuple[str, Iterable[str]]] = [
+        ("Verdict", overview.verdicts(gathered, found, odd)),
+        ("Nodes, tiers and variants", _comparison(overview.comparison_table(gathered, found, odd))),
+        ("First start ever", overview.first_starts(found)),
+        ("Where the time goes", evidence.phases(found)),
+        ("What made no verdict, and why", evidence.left_out(gathered, found, differing)),
+        ("What was left out of the input", evidence.exclusions(gathered)),
+        ("Server and storage", configuration(gathered)),
+        ("Method", method(gathered, found)),
+        ("Repeat it", command(gathered)),
+        ("Interpretation", interpretation(gathered, found)),
+    ]
+    lines = ["# Cold and warm starts by storage", "", _subtitle(gathered), ""]
+    for title, body in sections:
+        lines += [f"## {title}", "", *body, ""]
+    text = "\n".join(lines)
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return (text.rstrip("\n") + "\n").encode("utf-8", "replace")
+
+
+def _subtitle(gathered: Gathered) -> str:
+    counts = (
+        f"{plural(len(gathered.nodes), 'node')}, {plural(len(gathered.runs), 'start')}, "
+        f"{len(gathered.incomplete)} of the nodes not complete"
+    )
+    model, engine = gathered.settings.get("model"), gathered.settings.get("engine")
+    what = f" Model {cell(str(model))}, engine {cell(str(engine))}." if model and engine else ""
+    return f"Campaign {cell(gathered.name)}: {counts}.{what}"
+
+
+def _comparison(rows: str) -> list[str]:
+    return [
+        COLUMNS,
+        "",
+        rows,
+    ]

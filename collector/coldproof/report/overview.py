@@ -1,0 +1,198 @@
+"""The head of the report: verdict, the table, the first starts ever."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from coldproof.gather import Gathered, NodeStatus
+from coldproof.groups import Entry, Group, Place
+from coldproof.report.judge import failures, flags, verdict
+from coldproof.report.tables import table
+from coldproof.runs import Run
+from coldproof.stats import Summary, summarise
+from coldproof.text import cell, listing
+
+DEMO = "DEMO on this machine"
+HEAD = (
+    "node", "tier", "variant", "scope", "cold, s", "warm, s", "pairs", "factor",
+    "cache effect", "storage's share", "flags",
+)  # fmt: skip
+
+
+def where(place: Place) -> str:
+    """Return a place as `gpu-01, nvme/default`, safe to print."""
+    return f"{cell(place.node)}, {cell(place.inside)}"
+
+
+def verdicts(gathered: Gathered, found: Sequence[Entry], odd: Collection[Place]) -> list[str]:
+    """Return the verdicts, one bullet a row, then the nodes without one."""
+    demo = f"{DEMO}: " if gathered.demo else ""
+    lines: list[str] = []
+    for entry in found:
+        mixed = len(entry.groups) > 1
+        stray = " Not comparable with the others: it holds other weights."
+        for group in entry.groups:
+            text = verdict(entry, group, mixed=mixed)
+            note = stray if entry.place in odd else ""
+            lines.append(f"- {demo}{where(entry.place)}: {text}{note}")
+        if not entry.groups:
+            lines.append(f"- {demo}{where(entry.place)}: {_without_proof(entry)}")
+    lines += [f"- {demo}{cell(name)}: {reason}" for name, reason in absent(gathered)]
+    if len(lines) > 1:
+        lines += _comparison(demo, found, odd)
+    return lines or [f"- {demo}insufficient evidence: this campaign has neither nodes nor runs."]
+
+
+def absent(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return the nodes that are not complete, or without any run, with the reason."""
+    with_runs = {run.node for run in gathered.runs}
+    return [
+        (name, reason(node, name in with_runs))
+        for name, node in gathered.nodes.items()
+        if node.status not in ("complete", "unlisted") or name not in with_runs
+    ]
+
+
+def reason(node: NodeStatus, has_runs: bool) -> str:
+    """Say why a node is not complete, and which variable decides it; safe to print."""
+    kept = "; its finished runs are kept" if has_runs else ""
+    if node.status in ("complete", "unlisted"):
+        return f"{node.status}, but no usable run was fetched"
+    said = f": {cell(node.message)}" if node.message else ""
+    if node.status == "pending" and not node.message:
+        said = ": nothing was heard of it yet" if not has_runs else ": it did not finish yet"
+    hint = f" (set {cell(node.variable)})" if node.variable else ""
+    return f"{node.status}{said}{hint}{kept}"
+
+
+def comparison_table(gathered: Gathered, found: Sequence[Entry], odd: Collection[Place]) -> str:
+    """Return the table: a row for each node, tier and variant, and for nodes without one."""
+    rows: list[list[str]] = []
+    for entry in found:
+        mixed = len(entry.groups) > 1
+        rows += [_row(entry, group, odd, mixed) for group in entry.groups]
+        if not entry.groups and not entry.unproven:
+            rows.append(_bare_row(entry, flags(entry, None, odd, False)))
+        if entry.unproven:
+            rows.append(_unproven_row(entry))
+    for name, text in absent(gathered):
+        rows.append([cell(name), *["-"] * (len(HEAD) - 2), text])
+    rows.sort(key=lambda row: (row[0],))
+    return table(
+        HEAD, rows or [["-"] * (len(HEAD) - 1) + ["no node, no run"]], right=(4, 5, 6, 7, 8, 9)
+    )
+
+
+def first_starts(found: Sequence[Entry]) -> list[str]:
+    """Return the section on prime starts, each listed, never averaged."""
+    rows = [
+        [
+            *_names(entry.place),
+            str(run.seq) if run.seq is not None else "-",
+            seconds_or_failure(run),
+            run.compile,
+            {True: "yes", False: "no", None: "not recorded"}[run.compile_changed],
+            cell("; ".join(run.flags)),
+        ]
+        for entry in found
+        for run in entry.primes
+    ]
+    if not rows:
+        return ["No prime start was recorded."]
+    head = ("node", "tier", "variant", "run", "load, s", "compile caches before",
+            "changed by it", "flags")  # fmt: skip
+    return [
+        "Each is one start (n=1), made to fill the compile caches. None counts as cold or warm.",
+        "",
+        table(head, rows, right=(3, 4)),
+    ]
+
+
+def seconds_or_failure(run: Run) -> str:
+    """Return load_s of one start, or how and when it failed."""
+    if run.ready:
+        return Summary(1, run.load_s or 0.0, 0, 0).bare().removesuffix(" n=1")
+    ended = summarise([run.elapsed_s]) if run.elapsed_s is not None else None
+    after = f" after {ended.bare().removesuffix(' n=1')}" if ended else ""
+    return f"{cell(run.outcome)}{after}"
+
+
+def _names(place: Place) -> list[str]:
+    return [cell(place.node), cell(place.tier), cell(place.variant)]
+
+
+def _row(entry: Entry, group: Group, odd: Collection[Place], mixed: bool) -> list[str]:
+    cold, warm = group.cold_s, group.warm_s
+    factor, effect, share = group.factor, group.effect, group.share
+    return [
+        *_names(entry.place),
+        cell(group.scope),
+        cold.bare() if cold else "none proven",
+        warm.bare() if warm else "none proven",
+        str(len(group.pairs)),
+        factor.factor() if factor else "-",
+        effect.seconds() if effect else "-",
+        share.percent() if share else "-",
+        flags(entry, group, odd, mixed),
+    ]
+
+
+def _bare_row(entry: Entry, text: str) -> list[str]:
+    return [*_names(entry.place), "-", "none proven", "none proven", "0", "-", "-", "-", text]
+
+
+def _unproven_row(entry: Entry) -> list[str]:
+    """Return the marked row of unproven starts: numbers, but no factor and no verdict."""
+    by_mode = {
+        mode: summarise(
+            run.load_s for run in entry.unproven if run.mode == mode and run.load_s is not None
+        )
+        for mode in ("cold", "warm")
+    }
+    cells = [f"unproven: {found.bare()}" if found else "-" for found in by_mode.values()]
+    missing = sorted({text for run in entry.unproven for text in run.reasons})
+    text = f"UNPROVEN, no verdict: {listing([cell(item, 120) for item in missing], 2)}"
+    if not entry.groups:
+        text += "".join(
+            f"; {count} failed ({outcome})" for outcome, count in failures(entry.failed)
+        )
+    return [*_names(entry.place), "-", *cells, "-", "-", "-", "-", text]
+
+
+def _without_proof(entry: Entry) -> str:
+    counts = {
+        "unproven": len(entry.unproven), "refuted": len(entry.refuted),
+        "failed": len(entry.failed), "prime": len(entry.primes),
+    }  # fmt: skip
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"insufficient evidence: no proven start (of {entry.starts}: {told})."
+
+
+def _comparison(demo: str, found: Sequence[Entry], odd: Collection[Place]) -> list[str]:
+    """Compare nodes that measured the same thing under the same circumstances."""
+    alike: dict[tuple[str, ...], list[Group]] = {}
+    for entry in found:
+        for group in entry.groups:
+            if group.sufficient and entry.place not in odd:
+                key = (entry.place.tier, entry.place.variant, *map(str, _alike(group)))
+                alike.setdefault(key, []).append(group)
+    lines = []
+    for key, groups in sorted(alike.items()):
+        colds = [(group.place.node, group.cold_s) for group in groups]
+        ranked = sorted(
+            [(node, cold) for node, cold in colds if cold],
+            key=lambda item: (item[1].median, item[0]),
+        )
+        if len(ranked) < 2:
+            continue
+        (fast, fast_s), (slow, slow_s) = ranked[0], ranked[-1]
+        apart = "" if slow_s.low > fast_s.high else " Their ranges overlap."
+        lines.append(
+            f"- {demo}{cell('/'.join(key[:2]))} over {len(ranked)} nodes, cold: fastest "
+            f"{cell(fast)} {fast_s.seconds()}, slowest {cell(slow)} {slow_s.seconds()}.{apart}"
+        )
+    return lines
+
+
+def _alike(group: Group) -> tuple[object, ...]:
+    return (group.scope, group.method, group.concurrency, group.manifest, group.compile)

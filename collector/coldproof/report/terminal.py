@@ -1,0 +1,83 @@
+"""The table for a terminal: under 100 columns, printable characters only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coldproof.gather import Gathered
+from coldproof.groups import PAIRS_NEEDED, Entry, Group, entries
+from coldproof.report.overview import DEMO
+from coldproof.stats import Summary, in_percent, in_seconds, in_times
+from coldproof.text import words
+
+HEAD = ("node", "tier/variant", "cold s", "warm s", "factor", "effect s", "storage", "remarks")
+WIDTHS = (16, 16, 11, 11, 6, 8, 7, 60)
+RIGHT = range(2, 7)
+TOTAL = 98
+LEGEND = (
+    "Medians of proven starts (n); factor, effect and storage's share over three or more pairs."
+)
+
+
+def short_table(gathered: Gathered) -> str:
+    """Return one line a node, tier and variant, and one for each node without any."""
+    found = entries(gathered.runs)
+    rows = [_row(entry, group) for entry in found for group in entry.groups]
+    rows += [_empty(entry) for entry in found if not entry.groups]
+    cut = [[words(text, width) for text, width in zip(row, WIDTHS, strict=True)] for row in rows]
+    names = {name: words(name, WIDTHS[0]) for name in gathered.incomplete}
+    columns = [max(map(len, column)) for column in zip(HEAD, *cut, strict=True)]
+    columns[0] = max(columns[0], *map(len, names.values()), 0)
+    lines = [_line(row, columns) for row in sorted(cut)]
+    lines += [f"{short:<{columns[0]}}  {_reason(gathered, name)}" for name, short in names.items()]
+    title = [DEMO] if gathered.demo else []
+    return "\n".join(
+        [*title, _line(HEAD, columns), *(line[:TOTAL].rstrip() for line in lines), LEGEND]
+    )
+
+
+def _line(row: Sequence[str], columns: Sequence[int]) -> str:
+    cells = [
+        text.rjust(width) if number in RIGHT else text.ljust(width)
+        for number, (text, width) in enumerate(zip(row, columns, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _reason(gathered: Gathered, name: str) -> str:
+    node = gathered.nodes[name]
+    return words(f"{node.status}: {node.message or 'no usable run was fetched'}")
+
+
+def _row(entry: Entry, group: Group) -> list[str]:
+    factor, effect, share = group.factor, group.effect, group.share
+    enough = group.sufficient
+    return [
+        entry.place.node,
+        entry.place.inside,
+        _median(group.cold_s),
+        _median(group.warm_s),
+        f"{in_times(factor.median)}x" if factor and enough else "-",
+        in_seconds(effect.median) if effect and enough else "-",
+        f"{in_percent(share.median)} %" if share and enough else "-",
+        _remarks(entry, group),
+    ]
+
+
+def _empty(entry: Entry) -> list[str]:
+    return [entry.place.node, entry.place.inside, *["-"] * 5, _remarks(entry, None)]
+
+
+def _median(summary: Summary | None) -> str:
+    return f"{in_seconds(summary.median)} ({summary.n})" if summary else "-"
+
+
+def _remarks(entry: Entry, group: Group | None) -> str:
+    pairs = len(group.pairs) if group else 0
+    parts = [f"{pairs} pairs" if group and group.sufficient else f"{pairs}/{PAIRS_NEEDED} pairs"]
+    counts = {
+        "failed": len(entry.failed), "refuted": len(entry.refuted),
+        "unproven": len(entry.unproven),
+    }  # fmt: skip
+    parts += [f"{count} {name}" for name, count in counts.items() if count]
+    return ", ".join(parts + (["unsettled"] if entry.unsettled else []))
