@@ -11,7 +11,7 @@ from collections.abc import Sequence
 _MAX_OUTPUT = 1 << 20
 
 
-class TookTooLong(Exception):
+class TookTooLongError(Exception):
     """The program did not end in time and was given up."""
 
 
@@ -21,7 +21,7 @@ def run(words: Sequence[str], timeout_s: float) -> tuple[int, str]:
     Output goes to a file: a pipe that a grandchild keeps open would hold the caller.
 
     Raises:
-        TookTooLong: after ``timeout_s`` seconds; its process group was killed.
+        TookTooLongError: after ``timeout_s`` seconds; its process group was killed.
         OSError: it cannot be started.
     """
     with tempfile.TemporaryFile() as output:
@@ -40,6 +40,6 @@ def run(words: Sequence[str], timeout_s: float) -> tuple[int, str]:
                 child.wait(2)
             except (OSError, subprocess.TimeoutExpired):
                 pass  # in the kernel for good: it cannot be waited for
-            raise TookTooLong(words[0]) from None
+            raise TookTooLongError(words[0]) from None
         output.seek(0)
         return status, output.read(_MAX_OUTPUT).decode("utf-8", "replace")

@@ -10,17 +10,19 @@ from typing import Any, Optional
 from coldproof_agent import (
     csvfile,
     durable,
+    engineprofile,
     gpu,
     host,
     launcher,
     locks,
     makemodel,
     measure,
-    plan as plans,
-    profile,
-    secrets,
+    redact,
     supervisor,
     weights,
+)
+from coldproof_agent import (
+    plan as plans,
 )
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
@@ -92,7 +94,7 @@ class Campaign:
     def carry_out(self) -> bool:
         """Runs what is left of the plan. Returns whether all of it was done."""
         try:
-            secret = secrets.read(self.folder / "secrets.json")
+            secret = redact.read(self.folder / "secrets.json")
             supervisor.become_subreaper()
             self._recover()
             durable.need_space(self.state, NEEDED_BYTES)
@@ -129,7 +131,8 @@ class Campaign:
     def _tier(self, tier: str, variant: str, secret: Mapping[str, str]) -> None:
         if self.plan.tier(tier).get("shared"):
             raise Refusal(
-                "not_supported", f"tier {tier}: turns on shared tiers are not supported yet",
+                "not_supported",
+                f"tier {tier}: turns on shared tiers are not supported yet",
                 "coldproof_tiers",
             )
         scene = Scene(self.plan, tier, variant, self.state, self.folder, secret)
@@ -152,7 +155,9 @@ class Campaign:
         while not (made and made[-1]["compile_changed"] is False and scene.engine_files_found()):
             if len(made) >= plans.MAX_PRIMES:
                 break
-            record = self._run(scene, Step(scene.tier, scene.variant, "prime", None), first=not made)
+            record = self._run(
+                scene, Step(scene.tier, scene.variant, "prime", None), first=not made
+            )
             made.append(record)
             if record["outcome"] != "ready":
                 break
@@ -207,13 +212,13 @@ class Campaign:
 
     def _identity(self) -> dict[str, Any]:
         """Returns what must not change while a campaign lasts."""
-        chosen = profile.load(str(self.plan.settings["engine"]))
-        where = profile.place(chosen, self.plan.local, self.state)
+        chosen = engineprofile.load(str(self.plan.settings["engine"]))
+        where = engineprofile.place(chosen, self.plan.local, self.state)
         drivers = {str(one["driver"]) for one in gpu.look(self.plan.local["gpus"])["devices"]}
         return {
             "kernel": host.describe()["kernel"],
             "driver": sorted(drivers),
-            "engine": profile.versions(chosen, where),
+            "engine": engineprofile.versions(chosen, where),
             "weights": {
                 name: weights.manifest(weights.find(path, chosen.data["weights"]))
                 for name, path in sorted(self.plan.local["tier_paths"].items())

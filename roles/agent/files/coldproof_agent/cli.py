@@ -14,18 +14,20 @@ from coldproof_agent import (
     __version__,
     cooling,
     detach,
+    engineprofile,
     gpu,
     host,
     makemodel,
     pack,
-    plan as plans,
     preflight,
-    profile,
     reading,
     residency,
     single,
     storage,
     weights,
+)
+from coldproof_agent import (
+    plan as plans,
 )
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import FileRef, refer
@@ -72,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("residency", _residency, "how much of a model or file is in the page cache"),
         ("evict", _evict, "take a model or file out of the page cache, and look whether it went"),
-        ("prewarm", _prewarm, "bring a model or file into the page cache, and look whether it came"),
+        (
+            "prewarm",
+            _prewarm,
+            "bring a model or file into the page cache, and look whether it came",
+        ),
         ("ceiling", _ceiling, "what the storage of a model delivers: O_DIRECT and buffered, twice"),
     ):
         one = command(name, run, text)
@@ -82,12 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--model", default="model", help="name for the report")
     one.add_argument("--model-path", required=True, help="the model's folder")
     one.add_argument("--max-model-len", type=int, default=2048, help="tokens (2048)")
-    one.add_argument("--engine", default="vllm", help=f"one of {', '.join(profile.NAMES)} (vllm)")
+    one.add_argument(
+        "--engine", default="vllm", help=f"one of {', '.join(engineprofile.NAMES)} (vllm)"
+    )
     one.add_argument("--engine-python", help="interpreter that has the engine")
-    one.add_argument("--engine-arg", action="append", default=[], help="one more word for the engine")
+    one.add_argument(
+        "--engine-arg", action="append", default=[], help="one more word for the engine"
+    )
     one.add_argument("--engine-env", action="append", default=[], metavar="NAME=VALUE")
     one.add_argument("--engine-command", default="[]", help="engine custom: a JSON list of words")
-    one.add_argument("--ready-path", default="", help="engine custom: the path that is 200 when ready")
+    one.add_argument(
+        "--ready-path", default="", help="engine custom: the path that is 200 when ready"
+    )
     one.add_argument("--cold-method", default="evict", choices=("evict", "drop_caches"))
     one.add_argument("--ready-timeout", type=float, default=1800, help="seconds (1800)")
     one.add_argument("--csv", default="storage_load_bench.csv", help="file to append to")
@@ -142,7 +154,11 @@ def _evict(options: argparse.Namespace) -> tuple[Any, int]:
     files, verdicts = _files(options.path)
     answer = cooling.evict(files, verdicts)
     cold = answer["fraction"] is not None and answer["fraction"] <= cooling.COLD_SHARE
-    return {**answer, "cold": cold, "holders": [] if cold else cooling.holders(files)}, 0 if cold else 1
+    return {
+        **answer,
+        "cold": cold,
+        "holders": [] if cold else cooling.holders(files),
+    }, 0 if cold else 1
 
 
 def _prewarm(options: argparse.Namespace) -> tuple[Any, int]:
@@ -170,8 +186,19 @@ def _measure(options: argparse.Namespace) -> tuple[Any, int]:
     path = str(Path(options.model_path).absolute())
     plan = single.plan_of(settings, local, path, _folder(options))
     record = single.run(plan, options.mode, _folder(options), Path(options.csv))
-    kept = ("run_id", "mode", "state", "scope", "reasons", "load_s", "outcome", "outcome_detail",
-            "compile", "flags", "gpu_mem_used_mb")
+    kept = (
+        "run_id",
+        "mode",
+        "state",
+        "scope",
+        "reasons",
+        "load_s",
+        "outcome",
+        "outcome_detail",
+        "compile",
+        "flags",
+        "gpu_mem_used_mb",
+    )
     return {name: record[name] for name in kept}, 0 if record["outcome"] == "ready" else 1
 
 
@@ -194,8 +221,11 @@ def _preflight(options: argparse.Namespace) -> tuple[Any, int]:
         return preflight.examine(plans.check(value), _folder(options)), 0
     except Refusal as refusal:
         return {
-            "ok": False, "refusals": [refusal.as_dict()], "warnings": [],
-            "expected": {"minutes": None, "bytes": None}, "steps": [],
+            "ok": False,
+            "refusals": [refusal.as_dict()],
+            "warnings": [],
+            "expected": {"minutes": None, "bytes": None},
+            "steps": [],
         }, 0
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Snapshot(NamedTuple):
-    """State of the folders. ``digest`` covers names and sizes: a rewrite of the same is no change."""
+    """State of the folders. ``digest`` covers names and sizes, not times: a rewrite is no change."""
 
     files: int
     bytes: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -47,10 +48,8 @@ def _evict_file(one: FileRef) -> None:
     except OSError:
         return
     try:
-        try:
+        with contextlib.suppress(OSError):  # a read-only filesystem has no dirty pages
             os.fsync(fd)
-        except OSError:
-            pass  # a read-only filesystem has no dirty pages
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(fd)
@@ -98,7 +97,7 @@ def drop_caches(timeout_s: float, control: Path = DROP_CACHES) -> dict[str, Any]
         why = os.strerror(code) if code > 0 else f"signal {-code}"
         raise Refusal(
             "drop_caches",
-            f"{control} refused: {why}. Root is needed: set ansible_become, or use the method evict.",
+            f"{control} refused: {why}. Set ansible_become (root), or use the method evict.",
             "coldproof_cold_method",
         )
     return {"seconds": round(time.monotonic() - begun, 3)}

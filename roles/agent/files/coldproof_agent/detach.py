@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import campaign, durable, locks, plan as plans, preflight
+from coldproof_agent import campaign, durable, locks, preflight
+from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 
 READY_S = 30.0
@@ -62,12 +63,24 @@ def _spawn(state: Path, name: str) -> int:
     """Starts the agent detached. Returns its pid once it holds the lock."""
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
-    words = [*_scope(f"coldproof-{name}-{os.getpid()}"), *myself(), "run", "--state", str(state),
-             "--report-fd", str(writer)]
+    words = [
+        *_scope(f"coldproof-{name}-{os.getpid()}"),
+        *myself(),
+        "run",
+        "--state",
+        str(state),
+        "--report-fd",
+        str(writer),
+    ]
     with open(campaign.folder_of(state, name) / "agent.log", "ab") as log:
         child = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            start_new_session=True, pass_fds=(writer,),
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=(writer,),
         )
     os.close(writer)
     data = b""
@@ -83,8 +96,9 @@ def _spawn(state: Path, name: str) -> int:
     os.close(reader)
     if not data:
         raise Refusal(
-            "agent_died", f"the agent ended at once (exit status {child.poll()}): see "
-            f"{campaign.folder_of(state, name)}/agent.log on the node"
+            "agent_died",
+            f"the agent ended at once (exit status {child.poll()}): see "
+            f"{campaign.folder_of(state, name)}/agent.log on the node",
         )
     answer = json.loads(data)
     if "pid" not in answer:
@@ -103,7 +117,8 @@ def carry_out(state: Path, report_fd: int) -> int:
     if lock is None:
         held = locks.holder(state) or (0, "?")
         answer: dict[str, Any] = {
-            "code": "locked", "message": f"campaign {held[1]} runs here (pid {held[0]})",
+            "code": "locked",
+            "message": f"campaign {held[1]} runs here (pid {held[0]})",
             "variable": "coldproof_campaign",
         }
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 (the design's word)
     """A request the agent declines, in words an operator can act on.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from coldproof_agent import cooling, procfs, storage
+from coldproof_agent import cooling, host, procfs, storage
 from coldproof_agent.files import FileRef, device_bytes
 from coldproof_agent.launcher import ProcessLauncher
 from coldproof_agent.residency import Residency, look
@@ -23,7 +23,7 @@ class Witnessing:
 
     def __init__(self, scene: Scene, mode: str, files: list[FileRef]) -> None:
         self._scene, self._mode, self._files = scene, mode, files
-        self._storage = scene.storage()
+        self._storage = storage.describe(scene.path, host.virtual())
         self._devices = scene.devices(files)
         self._verdicts = scene.verdicts(files, may_evict=mode != "warm")
         self._before: dict[str, Optional[Residency]] = {}

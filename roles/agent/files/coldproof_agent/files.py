@@ -40,9 +40,7 @@ def refer(path: str) -> FileRef:
     info = os.stat(real)
     if not stat.S_ISREG(info.st_mode):
         raise OSError(22, "not a regular file", real)
-    return FileRef(
-        real, info.st_dev, info.st_ino, info.st_size, info.st_blocks * 512, info.st_size
-    )
+    return FileRef(real, info.st_dev, info.st_ino, info.st_size, info.st_blocks * 512, info.st_size)
 
 
 def unique(files: Iterable[FileRef]) -> list[FileRef]:
@@ -54,7 +52,7 @@ def unique(files: Iterable[FileRef]) -> list[FileRef]:
 
 
 def below(folder: str) -> list[FileRef]:
-    """Returns the regular files below a folder, not following links, unreadable folders left out."""
+    """Returns the regular files below a folder; links and unreadable folders are left out."""
     found = []
     queue = [os.path.realpath(folder)]
     while queue:

@@ -1,4 +1,4 @@
-"""GPU memory and tenants by nvidia-smi, in bounded time; absent or hanging is a reason, no error."""
+"""GPU memory and tenants by nvidia-smi, in bounded time; absent or hanging is a reason."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ def _ask(*words: str) -> tuple[list[list[str]], Optional[str]]:
     if program is None:
         return [], "nvidia-smi is not installed"
     try:
-        status, text = bounded.run(
-            [program, *words, "--format=csv,noheader,nounits"], TIMEOUT_S
-        )
-    except bounded.TookTooLong:
+        status, text = bounded.run([program, *words, "--format=csv,noheader,nounits"], TIMEOUT_S)
+    except bounded.TookTooLongError:
         return [], f"nvidia-smi did not answer within {TIMEOUT_S:g} s"
     except OSError as error:
         return [], f"nvidia-smi: {error.strerror}"
@@ -68,7 +66,11 @@ def look(wanted: Optional[Sequence[int]] = None) -> dict[str, Any]:
     if reason:
         return {"devices": [], "used_mb": None, "reason": reason}
     if not devices:
-        return {"devices": [], "used_mb": None, "reason": "nvidia-smi names no GPU that is used here"}
+        return {
+            "devices": [],
+            "used_mb": None,
+            "reason": "nvidia-smi names no GPU that is used here",
+        }
     used = [one["memory_used_mb"] for one in devices]
     if any(value is None for value in used):
         total, why = _by_process({str(one["uuid"]) for one in devices})

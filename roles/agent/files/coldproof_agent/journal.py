@@ -80,7 +80,8 @@ class Journal:
         used = [
             int(one["pair"])
             for one in self.events
-            if one["event"] == "begin" and one["pair"]
+            if one["event"] == "begin"
+            and one["pair"]
             and (one["tier"], one["variant"]) == (tier, variant)
         ]
         return max(used, default=0) + 1

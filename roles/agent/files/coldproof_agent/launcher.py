@@ -6,6 +6,7 @@ storage deliver), ``owns_listener``, ``stop``. Whoever starts one calls ``stop``
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -105,8 +106,7 @@ class ProcessLauncher:
         messages = []
         for line in self._lines.read():
             if line is None:
-                self._control.close()
-                self._control = None
+                self._close()
                 self._lost = self.read_bytes_at_end is None
                 messages.append({"event": "lost"})
                 continue
@@ -118,6 +118,11 @@ class ProcessLauncher:
                 self.stuck = message["stuck"]
             messages.append(message)
         return messages
+
+    def _close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def wait(self, seconds: float) -> bool:
         """Waits; returns early, with True, when the server's first process has ended."""
@@ -188,9 +193,7 @@ class ProcessLauncher:
                     break
                 if time.monotonic() - begun > grace_s + 60:
                     break
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        self._close()
         if self._supervisor:
             _end_supervisor(self._supervisor)
             self._supervisor = 0
@@ -207,10 +210,8 @@ class ProcessLauncher:
 
 def supervisor_say(control: socket.socket, word: str) -> None:
     """Sends one word to the supervisor; one that is gone is noticed elsewhere."""
-    try:
+    with contextlib.suppress(OSError):
         control.sendall(word.encode() + b"\n")
-    except OSError:
-        pass
 
 
 def _end_supervisor(pid: int) -> None:
@@ -266,10 +267,8 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
         ]
         for one in mine:
             ended.setdefault(one.pid, procfs.command(one.pid))
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(one.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
         quiet = 0 if mine else quiet + 1
         time.sleep(0.02)
         if len(ended) > 100_000:

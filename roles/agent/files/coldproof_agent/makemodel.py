@@ -30,7 +30,9 @@ def make(folder: str, mib: int, shards: int = 2) -> dict[str, Any]:
         raise ValueError(f"{mib} MiB in {shards} shards: give at least {shards} MiB")
     target = Path(folder)
     index = target / "model.safetensors.index.json"
-    sizes = [(mib // shards + (1 if number < mib % shards else 0)) << 20 for number in range(shards)]
+    sizes = [
+        (mib // shards + (1 if number < mib % shards else 0)) << 20 for number in range(shards)
+    ]
     names = [f"model-{number + 1:05d}-of-{shards:05d}.safetensors" for number in range(shards)]
     if index.exists() and all(
         (target / name).exists() and (target / name).stat().st_size > size

@@ -223,8 +223,13 @@ def _check(scene: Scene, address: str, port: int, name: str) -> ready.Check:
 
 
 def _record(
-    scene: Scene, step: Step, seq: int, about: dict[str, Any], server: Server,
-    seen: Witnessing, method: Optional[str],
+    scene: Scene,
+    step: Step,
+    seq: int,
+    about: dict[str, Any],
+    server: Server,
+    seen: Witnessing,
+    method: Optional[str],
 ) -> dict[str, Any]:
     plan, waited = scene.plan, server.waited
     is_ready = waited.load_s is not None

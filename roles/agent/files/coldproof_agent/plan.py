@@ -114,7 +114,11 @@ def check(value: Any, where: str = "plan.json") -> Plan:
             "coldproof_campaign",
         )
     return Plan(
-        value["campaign"], value["node"], bool(value.get("demo")), settings, local,
+        value["campaign"],
+        value["node"],
+        bool(value.get("demo")),
+        settings,
+        local,
         {"reboot_ok": False, "node_drained": False, **value["consent"]},
     )
 

@@ -8,8 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import campaign, gpu, host, locks, plan as plans, procfs, profile, ready
-from coldproof_agent import storage, weights
+from coldproof_agent import (
+    campaign,
+    engineprofile,
+    gpu,
+    host,
+    locks,
+    procfs,
+    ready,
+    storage,
+    weights,
+)
+from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import device_bytes
 from coldproof_agent.plan import Plan
@@ -33,7 +43,7 @@ def examine(plan: Plan, state: Path) -> dict[str, Any]:
 
     for check in (_rights, _lock, _state_folder, _cluster, _port, _gpu):
         attempt(lambda check=check: check(plan, state))  # type: ignore[misc]
-    chosen = attempt(lambda: profile.load(str(plan.settings["engine"])))
+    chosen = attempt(lambda: engineprofile.load(str(plan.settings["engine"])))
     if chosen is not None:
         attempt(lambda: _engine(plan, chosen, state))
         for name in plan.local["tier_paths"]:
@@ -49,16 +59,18 @@ def examine(plan: Plan, state: Path) -> dict[str, Any]:
     }
 
 
-def _rights(plan: Plan, state: Path) -> None:
+def _rights(plan: Plan, _state: Path) -> None:
     method = plan.settings["cold_method"]
     if method != "evict" and os.geteuid() != 0:
         raise Refusal(
-            "rights", f"method {method} needs root here: set ansible_become, or use evict",
+            "rights",
+            f"method {method} needs root here: set ansible_become, or use evict",
             "coldproof_cold_method",
         )
     if method == "reboot":
         raise Refusal(
-            "not_supported", "method reboot is not supported yet: use drop_caches or evict",
+            "not_supported",
+            "method reboot is not supported yet: use drop_caches or evict",
             "coldproof_cold_method",
         )
     user = plan.local["engine_user"]
@@ -67,10 +79,13 @@ def _rights(plan: Plan, state: Path) -> None:
     try:
         uid = pwd.getpwnam(user).pw_uid
     except KeyError:
-        raise Refusal("engine_user", f"there is no user {user!r}", "coldproof_engine_user") from None
+        raise Refusal(
+            "engine_user", f"there is no user {user!r}", "coldproof_engine_user"
+        ) from None
     if os.geteuid() not in (0, uid):
         raise Refusal(
-            "rights", f"only root can start the server as {user}: set ansible_become",
+            "rights",
+            f"only root can start the server as {user}: set ansible_become",
             "coldproof_engine_user",
         )
 
@@ -79,7 +94,8 @@ def _lock(plan: Plan, state: Path) -> None:
     held = locks.holder(state)
     if held and held[1] != plan.campaign:
         raise Refusal(
-            "locked", f"campaign {held[1]} is running on this node (pid {held[0]}): wait for it",
+            "locked",
+            f"campaign {held[1]} is running on this node (pid {held[0]}): wait for it",
             "coldproof_campaign",
         )
     others = [name for name in campaign.unfinished(state) if name != plan.campaign]
@@ -99,7 +115,7 @@ def existing(path: Path) -> Path:
     return path
 
 
-def _state_folder(plan: Plan, state: Path) -> None:
+def _state_folder(_plan: Plan, state: Path) -> None:
     variable = "coldproof_state_dir"
     folder = existing(state)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -114,7 +130,7 @@ def _state_folder(plan: Plan, state: Path) -> None:
         )
 
 
-def _cluster(plan: Plan, state: Path) -> None:
+def _cluster(plan: Plan, _state: Path) -> None:
     if plan.consent["node_drained"]:
         return
     for one in procfs.processes().values():
@@ -134,7 +150,8 @@ def _port(plan: Plan, state: Path) -> None:
         ready.free_port(address, port)
     except OSError as error:
         raise Refusal(
-            "port_taken", f"port {port} of {address} cannot be used: {error.strerror}",
+            "port_taken",
+            f"port {port} of {address} cannot be used: {error.strerror}",
             "coldproof_port",
         ) from error
 
@@ -145,32 +162,40 @@ def _gpu(plan: Plan, state: Path) -> None:
     busy = gpu.tenants(plan.local["gpus"])
     if busy:
         named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in busy[:3])
-        raise Refusal("gpu_busy", f"the GPU is used by {named}: end it, or choose another GPU",
-                      "coldproof_gpus")
+        raise Refusal(
+            "gpu_busy",
+            f"the GPU is used by {named}: end it, or choose another GPU",
+            "coldproof_gpus",
+        )
     wanted = plan.local["gpus"]
     if wanted and len(gpu.look(wanted)["devices"]) < len(set(wanted)):
         raise Refusal("gpu_missing", f"not all of the GPUs {wanted} are here", "coldproof_gpus")
 
 
-def _engine(plan: Plan, chosen: profile.Profile, state: Path) -> None:
+def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> None:
     if plan.demo and chosen.name != "reference":
         raise Refusal(
-            "demo", f"the demo runs the reference engine, not {chosen.name}: "
-            "give your inventory with -i", "coldproof_engine",
+            "demo",
+            f"the demo runs the reference engine, not {chosen.name}: give your inventory with -i",
+            "coldproof_engine",
         )
     if chosen.name == "custom" and not plan.settings["engine_command"]:
-        raise Refusal("engine_missing", "engine custom needs a command line",
-                      "coldproof_engine_command")
+        raise Refusal(
+            "engine_missing", "engine custom needs a command line", "coldproof_engine_command"
+        )
     if chosen.name == "custom" and not plan.settings["ready_path"]:
-        raise Refusal("engine_missing", "engine custom needs the path that is 200 when ready",
-                      "coldproof_ready_path")
-    where = profile.place(chosen, plan.local, state)
+        raise Refusal(
+            "engine_missing",
+            "engine custom needs the path that is 200 when ready",
+            "coldproof_ready_path",
+        )
+    where = engineprofile.place(chosen, plan.local, state)
     if chosen.data["installation"] != "copied":
-        profile.argv(chosen, where, plan.settings["engine_command"], {})
+        engineprofile.argv(chosen, where, plan.settings["engine_command"], {})
 
 
 def _tier(
-    plan: Plan, chosen: profile.Profile, name: str, warnings: list[str]
+    plan: Plan, chosen: engineprofile.Profile, name: str, warnings: list[str]
 ) -> Iterator[Refusal]:
     """Yields what is wrong with a tier; adds what is only worth knowing to the warnings."""
     path = Path(plan.path(name))
@@ -185,11 +210,13 @@ def _tier(
             yield refusal
             return
     elif os.statvfs(existing(path)).f_bavail * os.statvfs(existing(path)).f_frsize < 1.1 * size:
-        yield Refusal("disk_full", f"{path}: no room for a model of {mib} MiB",
-                      "coldproof_make_model_mib")
+        yield Refusal(
+            "disk_full", f"{path}: no room for a model of {mib} MiB", "coldproof_make_model_mib"
+        )
     if tier.get("shared"):
-        yield Refusal("not_supported", f"tier {name}: shared tiers are not supported yet",
-                      "coldproof_tiers")
+        yield Refusal(
+            "not_supported", f"tier {name}: shared tiers are not supported yet", "coldproof_tiers"
+        )
     if mount.filesystem in storage.MEMORY and not tier.get("warm_only"):
         yield Refusal(
             "tier_in_memory",
@@ -213,7 +240,7 @@ def _tier(
 
 
 def _expected(
-    plan: Plan, chosen: Optional[profile.Profile], steps: list[plans.Step]
+    plan: Plan, chosen: Optional[engineprofile.Profile], steps: list[plans.Step]
 ) -> dict[str, Any]:
     """Returns rough minutes and the bytes that will be read: assumed, the first runs tell more."""
     if chosen is None:

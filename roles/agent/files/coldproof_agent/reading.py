@@ -30,11 +30,12 @@ def sweep(files: Sequence[FileRef], direct: bool) -> tuple[int, float]:
     ]
     begun = time.monotonic()
     with ThreadPoolExecutor(threads) as pool:
-        total = sum(pool.map(lambda chunk: _read(*chunk, block, direct), chunks))
+        total = sum(pool.map(lambda chunk: _read(chunk, block, direct), chunks))
     return total, time.monotonic() - begun
 
 
-def _read(path: str, start: int, length: int, block: int, direct: bool) -> int:
+def _read(chunk: tuple[str, int, int], block: int, direct: bool) -> int:
+    path, start, length = chunk
     # An anonymous mapping is page-aligned, as O_DIRECT wants its buffer (open(2)).
     with mmap.mmap(-1, block) as buffer:
         fd = os.open(path, os.O_RDONLY | (os.O_DIRECT if direct else 0))
@@ -70,7 +71,7 @@ def ceiling(files: Sequence[FileRef], verdicts: dict[str, str]) -> dict[str, Any
         ``sweeps`` (way, bytes, seconds, bytes_per_s), ``bytes_per_s`` (the best) and ``reliable``:
         False if two sweeps of the best way differ by more than 1.3, or files were not cold.
     """
-    sweeps = []
+    sweeps: list[dict[str, Any]] = []
     reliable = True
     for way in ("direct", "buffered") * 2:
         if way == "buffered":
@@ -85,7 +86,7 @@ def ceiling(files: Sequence[FileRef], verdicts: dict[str, str]) -> dict[str, Any
         sweeps.append(
             {"way": way, "bytes": total, "seconds": round(seconds, 3), "bytes_per_s": speed}
         )
-    speeds = {
+    speeds: dict[str, list[int]] = {
         way: [one["bytes_per_s"] for one in sweeps if one["way"] == way and "bytes_per_s" in one]
         for way in ("direct", "buffered")
     }

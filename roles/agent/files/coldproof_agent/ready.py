@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import host, http
+from coldproof_agent import host, httpget
 from coldproof_agent.launcher import ProcessLauncher
 
 MIN_POLL_S, MAX_POLL_S, POLL_SHARE = 0.02, 0.25, 0.01
@@ -62,8 +62,12 @@ def wait(server: ProcessLauncher, check: Check, idle: Callable[[], None]) -> Wai
         idle: called at each poll.
     """
     edges: dict[str, Optional[float]] = {
-        "process_start": 0.0, "port_open": None, "health_200": None, "models_200": None,
-        "ready": None, "first_token": None,
+        "process_start": 0.0,
+        "port_open": None,
+        "health_200": None,
+        "models_200": None,
+        "ready": None,
+        "first_token": None,
     }
     ooms = host.kills_by_oom()
     answered: Optional[float] = None
@@ -102,7 +106,7 @@ def _poll(
 ) -> Optional[tuple[str, Optional[str]]]:
     """Asks once. Returns None if ready, else what is not so yet."""
     if check.health_path and edges["health_200"] is None and check.health_path != check.path:
-        health = http.get(check.host, check.port, check.health_path, ANSWER_S)
+        health = httpget.get(check.host, check.port, check.health_path, ANSWER_S)
         if not health.connected:
             return "waiting", None
         _edge(server, edges, "port_open")
@@ -110,7 +114,7 @@ def _poll(
             _edge(server, edges, "health_200")
         elif health.status == 503:
             return "waiting", None
-    answer = http.get(check.host, check.port, check.path, ANSWER_S)
+    answer = httpget.get(check.host, check.port, check.path, ANSWER_S)
     if not answer.connected:
         return "waiting", None
     _edge(server, edges, "port_open")
@@ -143,14 +147,18 @@ def _models(body: Any) -> list[str]:
 
 
 def _confirm(
-    server: ProcessLauncher, check: Check, edges: dict[str, Optional[float]], ooms: int,
+    server: ProcessLauncher,
+    check: Check,
+    edges: dict[str, Optional[float]],
+    ooms: int,
     interval: float,
 ) -> Waited:
     """Asks again: a server that answered once and died was never ready."""
     load_s = edges["ready"]
-    if server.wait(MIN_POLL_S * 2) or http.get(
-        check.host, check.port, check.path, ANSWER_S
-    ).status != 200:
+    if (
+        server.wait(MIN_POLL_S * 2)
+        or httpget.get(check.host, check.port, check.path, ANSWER_S).status != 200
+    ):
         server.wait(0.5)
         edges["ready"] = None
         ended = _ended(server, edges, ooms, interval)

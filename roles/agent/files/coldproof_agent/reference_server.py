@@ -41,23 +41,24 @@ def shards(model: str) -> list[str]:
 
 def load(path: str, buffer: bytearray) -> int:
     """Copies every tensor of a file through a buffer. Returns its bytes."""
-    with open(path, "rb") as opened:
-        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            view = memoryview(mapped)
-            base = 8 + struct.unpack("<Q", view[:8])[0]
-            header = json.loads(bytes(view[8:base]))
-            total = 0
-            target = memoryview(buffer)
-            spans = sorted(
-                tensor["data_offsets"] for name, tensor in header.items() if name != "__metadata__"
-            )
-            for start, end in spans:
-                for at in range(start, end, BUFFER):
-                    stop = min(at + BUFFER, end)
-                    target[: stop - at] = view[base + at : base + stop]
-                total += end - start
-            view.release()
-            return total
+    descriptor = os.open(path, os.O_RDONLY)
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped:
+        os.close(descriptor)
+        view = memoryview(mapped)
+        base = 8 + struct.unpack("<Q", view[:8])[0]
+        header = json.loads(bytes(view[8:base]))
+        total = 0
+        target = memoryview(buffer)
+        spans = sorted(
+            tensor["data_offsets"] for name, tensor in header.items() if name != "__metadata__"
+        )
+        for start, end in spans:
+            for at in range(start, end, BUFFER):
+                stop = min(at + BUFFER, end)
+                target[: stop - at] = view[base + at : base + stop]
+            total += end - start
+        view.release()
+        return total
 
 
 class Server(ThreadingHTTPServer):
@@ -79,8 +80,12 @@ class Handler(BaseHTTPRequestHandler):
         body: dict[str, object] = {}
         status = 200 if self.server.ready else 503
         if self.path == "/v1/models":
-            entry = {"id": self.server.model, "object": "model", "owned_by": "coldproof",
-                     "max_model_len": self.server.max_model_len}
+            entry = {
+                "id": self.server.model,
+                "object": "model",
+                "owned_by": "coldproof",
+                "max_model_len": self.server.max_model_len,
+            }
             body = {"object": "list", "data": [entry] if status == 200 else []}
         elif self.path != "/health":
             status = 404
@@ -91,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_args: object) -> None:
         """Says nothing: readiness polls would fill the log."""
 
 

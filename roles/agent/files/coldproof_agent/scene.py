@@ -11,10 +11,9 @@ from typing import Any, Optional
 from coldproof_agent import (
     cooling,
     enginefiles,
-    host,
-    profile,
+    engineprofile,
+    redact,
     residency,
-    secrets,
     storage,
     weights,
 )
@@ -36,17 +35,22 @@ class Scene:
     """
 
     def __init__(
-        self, plan: Plan, tier: str, variant: str, state: Path, folder: Path,
+        self,
+        plan: Plan,
+        tier: str,
+        variant: str,
+        state: Path,
+        folder: Path,
         secret: Mapping[str, str],
     ) -> None:
         self.plan, self.tier, self.variant, self.folder = plan, tier, variant, folder
         self.path = plan.path(tier)
-        self.profile = profile.load(str(plan.settings["engine"]))
-        self.where = profile.place(self.profile, plan.local, state)
+        self.profile = engineprofile.load(str(plan.settings["engine"]))
+        self.where = engineprofile.place(self.profile, plan.local, state)
         if self.profile.data["installation"] == "copied":
-            profile.install_reference(self.where)
+            engineprofile.install_reference(self.where)
         self.secret = dict(secret)
-        self.roots = profile.roots(self.profile, self.where, plan.local["engine_files"])
+        self.roots = engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
         self._scratch = [state]
         self._kept = folder / f"engine-files.{tier}.{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
@@ -111,10 +115,10 @@ class Scene:
     def command(self, values: Mapping[str, str]) -> Command:
         """Returns what to execute, and with whose rights. Raises Refusal."""
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
-        argv = profile.argv(self.profile, self.where, settings["engine_command"], values)
+        argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
         argv += [*settings["engine_args"], *variant.get("args", [])]
         given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
-        env = profile.environment(self.profile, self.where, given, values)
+        env = engineprofile.environment(self.profile, self.where, given, values)
         user = self.plan.local["engine_user"]
         if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():
             return Command(argv, env, "/")
@@ -125,29 +129,27 @@ class Scene:
     def cache_folders(self, env: Mapping[str, str]) -> list[str]:
         """Returns the engine's compile-cache folders."""
         given = self.plan.local["compile_cache_dirs"]
-        return profile.cache_folders(self.profile, self.where, env, given)
+        return engineprofile.cache_folders(self.profile, self.where, env, given)
 
     def describe_engine(self, command: Command) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""
-        found = profile.versions(self.profile, self.where)
+        found = engineprofile.versions(self.profile, self.where)
         return {
             "name": self.profile.name,
             "title": self.profile.title,
-            "version": next(iter(found.values()), None) if len(found) == 1 else found.get(
+            "version": next(iter(found.values()), None)
+            if len(found) == 1
+            else found.get(
                 self.profile.name.partition("-")[0], found.get(f"{self.profile.name}-cpu")
             ),
             "versions": found,
-            "argv": secrets.hide_argv(command.argv, list(self.secret.values())),
-            "env": secrets.hide_env(command.env, list(self.secret)),
+            "argv": redact.hide_argv(command.argv, list(self.secret.values())),
+            "env": redact.hide_env(command.env, list(self.secret)),
             "python": self.where.python,
             "user": self.where.user,
         }
 
     # -- the storage below ------------------------------------------------------------------
-
-    def storage(self) -> dict[str, Any]:
-        """Returns what the weights lie on, in the form of runs.jsonl."""
-        return storage.describe(self.path, host.virtual())
 
     def devices(self, files: list[FileRef]) -> list[storage.Device]:
         """Returns the block devices below weights and engine files, each once."""

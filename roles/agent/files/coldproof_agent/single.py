@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import csvfile, durable, launcher, locks, measure, plan as plans, preflight
-from coldproof_agent import supervisor
+from coldproof_agent import csvfile, durable, launcher, locks, measure, preflight, supervisor
+from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
 from coldproof_agent.plan import Step
@@ -75,8 +75,9 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
         primed = _one(scene, journal, Step("default", "default", "prime", None), state, status)
         if primed["outcome"] != "ready":
             return primed
-    record = _one(scene, journal, Step("default", "default", mode, _pair(journal, mode)), state,
-                  status)
+    record = _one(
+        scene, journal, Step("default", "default", mode, _pair(journal, mode)), state, status
+    )
     csvfile.sync(csv, [record])
     status.set(phase="done", done=True, step=1)
     return record
@@ -93,8 +94,6 @@ def _pair(journal: Journal, mode: str) -> Optional[int]:
     return following
 
 
-def _one(
-    scene: Scene, journal: Journal, step: Step, state: Path, status: Status
-) -> dict[str, Any]:
+def _one(scene: Scene, journal: Journal, step: Step, state: Path, status: Status) -> dict[str, Any]:
     seq = journal.begin(step)
     return journal.end(measure.run(scene, step, seq, state / "launched.json", status))

@@ -15,7 +15,7 @@ HEARTBEAT_S = 10.0
 
 
 class Status:
-    """The file of one campaign; ``set`` writes it when something changed or the heartbeat is due."""
+    """The file of one campaign; ``set`` writes it, ``beat`` when the heartbeat is due."""
 
     def __init__(self, path: Path, campaign: str, of: int) -> None:
         self._path = path

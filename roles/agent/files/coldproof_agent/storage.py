@@ -8,9 +8,30 @@ from typing import Any, NamedTuple, Optional
 
 _SYS = Path("/sys/dev/block")
 NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs ceph glusterfs lustre beegfs gpfs 9p afs virtiofs "
-    "fuse.s3fs fuse.gcsfuse fuse.goofys fuse.rclone fuse.sshfs fuse.juicefs "
-    "fuse.mount-s3 fuse.glusterfs fuse.blobfuse2".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "gpfs",
+        "9p",
+        "afs",
+        "virtiofs",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "fuse.goofys",
+        "fuse.rclone",
+        "fuse.sshfs",
+        "fuse.juicefs",
+        "fuse.mount-s3",
+        "fuse.glusterfs",
+        "fuse.blobfuse2",
+    ]
 )
 MEMORY = frozenset({"tmpfs", "ramfs", "hugetlbfs"})
 
@@ -167,7 +188,10 @@ def pcie_link(device: Path) -> Optional[dict[str, Optional[str]]]:
             return {
                 name: _text(folder / name)
                 for name in (
-                    "current_link_speed", "max_link_speed", "current_link_width", "max_link_width",
+                    "current_link_speed",
+                    "max_link_speed",
+                    "current_link_width",
+                    "max_link_width",
                 )
             }
     return None

@@ -7,6 +7,7 @@ when the agent dies (its end of the socket closes) it kills the tree and ends.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -62,10 +63,8 @@ def sweep(root: int) -> list[int]:
 
 
 def _kill(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _reap() -> Optional[dict[int, int]]:
@@ -116,14 +115,14 @@ def _supervise(command: Command, log: int, control: socket.socket) -> None:
     say(control, event="spawned", pid=server, starttime=one.starttime if one else 0)
     lines = Lines(control)
     while True:
-        ready, _, _ = select.select([control, wake_r], [], [])
+        ready, _, _ = select.select([control.fileno(), wake_r], [], [])
         if wake_r in ready:
             os.read(wake_r, 4096)
             ended = _reap() or {}
             if server in ended:
                 status = os.waitstatus_to_exitcode(ended[server])
                 say(control, event="exited", status=status, t=time.monotonic())
-        if control not in ready:
+        if control.fileno() not in ready:
             continue
         for word in lines.read():
             if word is None or word == "kill":
@@ -175,10 +174,8 @@ def _become_server(command: Command, log: int, gate_r: int, gate_w: int, report:
 
 def say(control: socket.socket, **message: Any) -> None:
     """Sends one JSON line; a peer that is gone is noticed by its end of file instead."""
-    try:
+    with contextlib.suppress(OSError):
         control.sendall(json.dumps(message).encode() + b"\n")
-    except OSError:
-        pass
 
 
 class Lines:

@@ -59,7 +59,8 @@ def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRe
             found.append(refer(str(model / name)))
         except OSError as error:
             raise Refusal(
-                "weights_missing", f"{path}/{name}: {error.strerror}: the model is not whole.",
+                "weights_missing",
+                f"{path}/{name}: {error.strerror}: the model is not whole.",
                 variable,
             ) from error
     return unique(found)
@@ -75,12 +76,15 @@ def _indexed(model: Path, names: Sequence[str]) -> list[str]:
             found.update(str(shard) for shard in mapped)
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise Refusal(
-                "weights_index", f"{model / name}: no usable weight_map ({error})", "coldproof_tiers"
+                "weights_index",
+                f"{model / name}: no usable weight_map ({error})",
+                "coldproof_tiers",
             ) from error
     outside = [name for name in found if os.path.isabs(name) or ".." in Path(name).parts]
     if outside:
         raise Refusal(
-            "weights_index", f"{model}: the index names {outside[0]}, outside the folder",
+            "weights_index",
+            f"{model}: the index names {outside[0]}, outside the folder",
             "coldproof_tiers",
         )
     return sorted(found)
@@ -119,9 +123,7 @@ def _looks_like_blob(path: str) -> bool:
 
 def manifest(files: Sequence[FileRef]) -> str:
     """Returns the SHA-256 over sizes and header hashes: equal on nodes with the same weights."""
-    parts: list[Any] = sorted(
-        [one.size, hashlib.sha256(header(one)).hexdigest()] for one in files
-    )
+    parts: list[Any] = sorted([one.size, hashlib.sha256(header(one)).hexdigest()] for one in files)
     return hashlib.sha256(canonical(parts)).hexdigest()
 
 

@@ -35,8 +35,11 @@ class _Stat(ctypes.Structure):
     """struct cachestat of linux/mman.h; counts of pages."""
 
     _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in ("cache", "dirty", "writeback", "evicted", "recently_evicted")
+        ("cache", ctypes.c_uint64),
+        ("dirty", ctypes.c_uint64),
+        ("writeback", ctypes.c_uint64),
+        ("evicted", ctypes.c_uint64),
+        ("recently_evicted", ctypes.c_uint64),
     ]
 
 
@@ -81,7 +84,7 @@ WITNESSES: dict[str, Callable[[int, int], int]] = {"cachestat": cachestat, "minc
 
 
 def may_look(one: FileRef) -> bool:
-    """Says whether the kernel tells this process the truth about a file: its owner, a writer or root."""
+    """Says whether the kernel tells this process the truth: an owner, a writer or root."""
     if os.geteuid() == 0:
         return True
     try:

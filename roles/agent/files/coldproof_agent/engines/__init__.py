@@ -1,1 +1,1 @@
-"""Engine profiles: data (JSON) of how an engine is started, when it is ready, where its files are."""
+"""Engine profiles as data: how one is started, when it is ready, where its files are."""

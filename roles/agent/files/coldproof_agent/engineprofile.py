@@ -79,7 +79,7 @@ def place(profile: Profile, local: Mapping[str, Any], state: Path) -> Place:
     if not os.access(python, os.X_OK):
         raise Refusal(
             "engine_missing",
-            f"{python} is not there or not executable: give the interpreter that has {profile.name}",
+            f"{python} is not there or not executable: give the one that has {profile.name}",
             "coldproof_engine_python",
         )
     found = Place(python, str(state / "engine"), user, home)
@@ -162,8 +162,12 @@ def argv(
     Raises:
         Refusal: none is.
     """
-    filled = {**values, "python": where.python, "bin": str(Path(where.python).absolute().parent),
-              "installation": where.installation}
+    filled = {
+        **values,
+        "python": where.python,
+        "bin": str(Path(where.python).absolute().parent),
+        "installation": where.installation,
+    }
     choices = [list(command)] if command else [list(words) for words in profile.data["argv"]]
     for words in choices:
         done = [_replace(word, filled) for word in words]
@@ -192,8 +196,9 @@ def environment(
     }
     bin_folder = str(Path(where.python).absolute().parent)
     kept["PATH"] = f"{bin_folder}:{kept.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
-    kept.update({"HOME": where.home, "USER": where.user, "LOGNAME": where.user,
-                 "PYTHONUNBUFFERED": "1"})
+    kept.update(
+        {"HOME": where.home, "USER": where.user, "LOGNAME": where.user, "PYTHONUNBUFFERED": "1"}
+    )
     kept.update({name: _replace(v, values) for name, v in profile.data.get("env", {}).items()})
     kept.update(extra)
     return kept
@@ -214,4 +219,3 @@ def cache_folders(
         for one in profile.data["compile_caches"]
     ]
     return [*found, *given]
-

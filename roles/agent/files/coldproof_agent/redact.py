@@ -26,8 +26,9 @@ def read(path: Path) -> dict[str, str]:
         return {}
     with os.fdopen(fd) as opened:
         if os.fstat(opened.fileno()).st_mode & 0o077:
-            raise Refusal("secrets", f"{path} may be read by others: make it 0600",
-                          "coldproof_engine_secrets")
+            raise Refusal(
+                "secrets", f"{path} may be read by others: make it 0600", "coldproof_engine_secrets"
+            )
         try:
             value = json.load(opened)
         except ValueError as error:
