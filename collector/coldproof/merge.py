@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from coldproof.errors import InputError
 from coldproof.exclusions import Exclusions
 from coldproof.names import split_run_id
-from coldproof.read_csv import HeaderError, Row, read_rows
+from coldproof.read_csv import Row, read_rows
 from coldproof.read_jsonl import Record, read_records
 from coldproof.runs import Run
 
@@ -41,20 +42,20 @@ def merge_node(folder: Path, origin: Origin, exclusions: Exclusions) -> list[Run
         try:
             rows = read_rows(folder / CSV, CSV, origin.node, exclusions)
             _add_rows(runs, blocked, rows, origin, exclusions)
-        except HeaderError as error:
-            exclusions.add(origin.node, CSV, 1, "", str(error).removeprefix(f"{folder}/"))
+        except InputError as error:
+            exclusions.add(origin.node, CSV, 1, "", str(error).removeprefix(f"{folder / CSV}: "))
     return _within_limit(sorted(runs.values(), key=lambda run: run.order), origin, exclusions)
 
 
 def merge_files(paths: Iterable[Path], exclusions: Exclusions) -> list[Run]:
     """Return the runs of CSVs given by hand; the node is the one in a run_id, else the stem.
 
-    Raises HeaderError if one of them is not of the format.
+    Raises InputError if one of them cannot be read or is not of the format.
     """
     versions: dict[tuple[str, str], dict[tuple[str, ...], Row]] = {}
     places: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for path in paths:
-        for row in read_rows(path, path.name, path.stem, exclusions, by_run_id=True):
+        for row in read_rows(path.resolve(), path.name, path.stem, exclusions, by_run_id=True):
             key = (row.run.node, row.run.run_id)
             versions.setdefault(key, {})[row.cells] = row
             places.setdefault(key, []).append((path.name, row.line))

@@ -30,10 +30,6 @@ class Row:
     run: Run
 
 
-class HeaderError(InputError):
-    """The file's first line is not the header of the format."""
-
-
 def read_rows(
     path: Path, label: str, node: str, exclusions: Exclusions, *, by_run_id: bool = False
 ) -> Iterator[Row]:
@@ -41,7 +37,8 @@ def read_rows(
 
     The rows are those of `node`; one whose run_id names another node is left out, or belongs
     to that one if `by_run_id` is true.
-    Raises HeaderError if the header is not exactly the format's, naming file and header.
+    Raises InputError naming the file if it cannot be read or its header, which it names too, is
+    not exactly the format's.
     """
     stream = open_regular(path)
     if stream is None:
@@ -66,7 +63,7 @@ def _check_header(line: Line | None, path: Path) -> None:
     except csv.Error:
         names = ()
     if names != HEADER:
-        raise HeaderError(
+        raise InputError(
             f"{path}: line 1 is {found[:120]!r}; the header must be exactly {expected}"
         )
 

@@ -10,7 +10,7 @@ from coldproof.report.overview import DEMO
 from coldproof.stats import Summary, in_percent, in_seconds, in_times
 from coldproof.text import words
 
-HEAD = ("node", "tier/variant", "cold s", "warm s", "factor", "effect s", "storage", "remarks")
+HEAD = ("node", "tier/variant", "cold s", "warm s", "factor", "effect", "storage", "remarks")
 WIDTHS = (16, 16, 11, 11, 6, 8, 7, 60)
 RIGHT = range(2, 7)
 TOTAL = 98
@@ -25,11 +25,11 @@ def short_table(gathered: Gathered) -> str:
     rows = [_row(entry, group) for entry in found for group in entry.groups]
     rows += [_empty(entry) for entry in found if not entry.groups]
     cut = [[words(text, width) for text, width in zip(row, WIDTHS, strict=True)] for row in rows]
-    names = {name: words(name, WIDTHS[0]) for name in gathered.incomplete}
+    shown = {name: words(name, WIDTHS[0]) for name in gathered.incomplete}
     columns = [max(map(len, column)) for column in zip(HEAD, *cut, strict=True)]
-    columns[0] = max(columns[0], *map(len, names.values()), 0)
+    columns[0] = max(columns[0], *map(len, shown.values()), 0)
     lines = [_line(row, columns) for row in sorted(cut)]
-    lines += [f"{short:<{columns[0]}}  {_reason(gathered, name)}" for name, short in names.items()]
+    lines += [f"{text:<{columns[0]}}  {_reason(gathered, name)}" for name, text in shown.items()]
     title = [DEMO] if gathered.demo else []
     return "\n".join(
         [*title, _line(HEAD, columns), *(line[:TOTAL].rstrip() for line in lines), LEGEND]
