@@ -114,7 +114,7 @@ def _run(cells: tuple[str, ...], node: str, by_run_id: bool) -> tuple[Run | None
     if state == "refuted" and load_s is None:
         load_s = _number(notes.get("load_s") or "")
     outcome = _outcome(notes, load_s)
-    if outcome == "ready" and load_s is None:
+    if outcome == "ready" and load_s is None and state != "refuted":
         return None, "load_s", "empty, though the outcome is ready"
     compile_state = notes.get("compile") or "unknown"
     run = Run(

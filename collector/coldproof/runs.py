@@ -68,7 +68,7 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether the start ended without being ready: a right-censored observation."""
-        return not self.ready
+        return self.outcome != "ready"
 
     @property
     def order(self) -> tuple[str, int, str]:

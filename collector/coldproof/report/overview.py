@@ -102,7 +102,7 @@ def first_starts(found: Sequence[Entry]) -> list[str]:
     head = ("node", "tier", "variant", "run", "load, s", "compile caches before",
             "changed by it", "flags")  # fmt: skip
     return [
-        "Each is one start (n=1), made to fill the compile caches. None counts as cold or warm.",
+        "Each is one start (n=1), made to fill the compile caches; it is neither cold nor warm.",
         "",
         table(head, rows, right=(3, 4)),
     ]
@@ -112,6 +112,8 @@ def seconds_or_failure(run: Run) -> str:
     """Return load_s of one start, or how and when it failed."""
     if run.ready:
         return Summary(1, run.load_s or 0.0, 0, 0).bare().removesuffix(" n=1")
+    if not run.failed:
+        return "not recorded"
     ended = summarise([run.elapsed_s]) if run.elapsed_s is not None else None
     after = f" after {ended.bare().removesuffix(' n=1')}" if ended else ""
     return f"{cell(run.outcome)}{after}"
