@@ -54,8 +54,13 @@ def row(record: dict[str, Any]) -> str:
     return out.getvalue().replace("\r", " ").replace("\n", " ")
 
 
-def sync(path: Path, runs: Sequence[dict[str, Any]]) -> None:
+def sync(path: Path, runs: Sequence[dict[str, Any]], own: bool = True) -> None:
     """Appends the rows of runs that the file does not have yet; creates it with its header.
+
+    Args:
+        path: the file.
+        runs: records; prime runs have no row.
+        own: the file is the campaign's own; one that people write too is never cut.
 
     Raises:
         ValueError: the file is there and its first line is not the header.
@@ -70,4 +75,4 @@ def sync(path: Path, runs: Sequence[dict[str, Any]]) -> None:
         durable.append_line(path, HEADER.encode())
     for record in runs:
         if record["mode"] != "prime" and record["run_id"] not in have:
-            durable.append_line(path, row(record).encode("utf-8", "replace"))
+            durable.append_line(path, row(record).encode("utf-8", "replace"), cut_tail=own)

@@ -68,10 +68,11 @@ def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
+def append_line(path: Path, line: bytes, mode: int = 0o644, cut_tail: bool = True) -> None:
     """Appends one line durably; nothing of it stays if it cannot be written whole.
 
     A tail that an earlier crash left without newline is cut off first: it was never acknowledged.
+    In a file that people write too (``cut_tail`` False) it is their last line, and is completed.
 
     Raises:
         OSError: the disk is full, over quota or read-only. The file is as it was.
@@ -81,9 +82,10 @@ def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
     new = not path.exists()
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
     try:
-        size = _heal_tail(fd)
+        size = _heal_tail(fd) if cut_tail else os.fstat(fd).st_size
+        open_tail = not cut_tail and size and os.pread(fd, 1, size - 1) != b"\n"
         try:
-            _write_all(fd, line + b"\n", path)
+            _write_all(fd, (b"\n" if open_tail else b"") + line + b"\n", path)
             os.fsync(fd)
         except OSError:
             os.ftruncate(fd, size)

@@ -137,10 +137,9 @@ class Scene:
         return {
             "name": self.profile.name,
             "title": self.profile.title,
-            "version": next(iter(found.values()), None)
-            if len(found) == 1
-            else found.get(
-                self.profile.name.partition("-")[0], found.get(f"{self.profile.name}-cpu")
+            "version": next(
+                (found[name] for name in self.profile.data.get("packages", []) if name in found),
+                None,
             ),
             "versions": found,
             "argv": redact.hide_argv(command.argv, list(self.secret.values())),

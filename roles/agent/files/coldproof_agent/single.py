@@ -68,7 +68,7 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
     journal = Journal(folder)
     status = Status(state / "status.json", plan.campaign, 1)
     scene = Scene(plan, "default", "default", state, folder, {})
-    csvfile.sync(csv, [])
+    csvfile.sync(csv, [], own=False)
     if mode != "prime" and not any(
         one["outcome"] == "ready" for one in journal.of("default", "default", "prime")
     ):
@@ -78,7 +78,7 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
     record = _one(
         scene, journal, Step("default", "default", mode, _pair(journal, mode)), state, status
     )
-    csvfile.sync(csv, [record])
+    csvfile.sync(csv, [record], own=False)
     status.set(phase="done", done=True, step=1)
     return record
 

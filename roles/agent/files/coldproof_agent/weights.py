@@ -74,7 +74,7 @@ def _indexed(model: Path, names: Sequence[str]) -> list[str]:
         try:
             mapped = json.loads((model / name).read_bytes())["weight_map"].values()
             found.update(str(shard) for shard in mapped)
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refusal(
                 "weights_index",
                 f"{model / name}: no usable weight_map ({error})",

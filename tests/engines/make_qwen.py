@@ -1,0 +1,50 @@
+"""Writes a random-weight Qwen2 model with its tokenizer, without any download.
+
+Run it with an interpreter that has transformers and tokenizers (the engine's own):
+    /opt/vllm/bin/python tests/engines/make_qwen.py DIR [--layers 24] [--hidden 896]
+The default is the shape of a 0.5B model in bfloat16, about 0.92 GiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+
+def main() -> None:
+    """Writes config, weights and tokenizer."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--layers", type=int, default=24)
+    parser.add_argument("--hidden", type=int, default=896)
+    parser.add_argument("--vocab", type=int, default=151936)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        hidden_size=options.hidden,
+        intermediate_size=options.hidden * 19 // 7 * 2,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.hidden // 64,
+        num_key_value_heads=2,
+        vocab_size=options.vocab,
+        max_position_embeddings=32768,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    model = Qwen2ForCausalLM(config).to(torch.bfloat16)
+    model.save_pretrained(options.folder, max_shard_size="600MB")
+    words = {f"w{number}": number for number in range(3, 1000)}
+    words.update({"<unk>": 0, "<s>": 1, "</s>": 2})
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    ).save_pretrained(options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Fixtures: small models on a real disk, the agent as a command, and an ordinary user to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldproof_agent import makemodel, storage
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "roles/agent/files"
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder on a filesystem that can be cold, open to other users."""
+    folder = tmp_path_factory.mktemp("disk")
+    for one in (folder, *folder.parents):
+        if one.stat().st_uid == os.geteuid() and one != Path("/tmp"):
+            one.chmod(one.stat().st_mode | 0o055)
+    mount = storage.mount_of(str(folder))
+    if mount.filesystem in storage.MEMORY or mount.filesystem == "overlay":
+        pytest.skip(f"{folder} lies on {mount.filesystem}: nothing can be cold there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(disk: Path) -> Path:
+    """A model of 64 MiB in two shards."""
+    makemodel.make(str(disk / "model"), 64)
+    return disk / "model"
+
+
+@pytest.fixture
+def run_agent() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the agent's command line and returns what came of it."""
+
+    def run(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "coldproof_agent", *map(str, words)],
+            env={**os.environ, "PYTHONPATH": str(SOURCE), **env},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def answer(
+    run_agent: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., dict[str, Any]]:
+    """Runs the agent's command line and returns its answer; any failure of the command fails."""
+
+    def ask(*words: object, status: int = 0, **env: str) -> dict[str, Any]:
+        done = run_agent(*words, **env)
+        assert done.returncode == status, done.stderr + done.stdout
+        value = json.loads(done.stdout.splitlines()[-1])
+        assert isinstance(value, dict)
+        return value
+
+    return ask
+
+
+@pytest.fixture
+def measure(
+    answer: Callable[..., dict[str, Any]], model: Path, tmp_path: Path
+) -> Callable[..., dict[str, Any]]:
+    """Makes one start with the reference engine and returns its answer."""
+
+    def one(mode: str, *more: object, path: Path = model, status: int = 0) -> dict[str, Any]:
+        return answer(
+            "measure", mode, "--model-path", path, "--engine", "reference",
+            "--state", tmp_path / "state", "--csv", tmp_path / "rows.csv", *more, status=status,
+        )  # fmt: skip
+
+    return one
+
+
+@pytest.fixture(scope="session")
+def as_nobody() -> list[str]:
+    """Words that run a command as an ordinary user."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("becoming another user needs root and setpriv")
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
