@@ -6,9 +6,11 @@ again, so that tests can cut connections, and it can be declared without ever be
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -115,6 +117,17 @@ class Node:
                 time.sleep(0.05)
         raise FleetError(f"{self.name}: no sshd: {(self.folder / 'sshd.log').read_text('utf-8')}")
 
+    def cut(self) -> None:
+        """Ends sshd and every connection that it holds; what they started lives on."""
+        if self._server is None:
+            return
+        pid = self._server.pid
+        sessions = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        self.stop()
+        for session in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(session), signal.SIGKILL)
+
     def stop(self) -> None:
         """Ends sshd. Connections that are open stay, as when a real sshd is restarted."""
         if self._server is not None:
@@ -162,7 +175,7 @@ class Fleet:
         )
         hosts = {node.name: self._host(node) for node in chosen}
         path = self.folder / f"inventory-{'-'.join(names) or 'all'}.yml"
-        content = {"gpu-nodes": {"hosts": hosts, "vars": self._connection() | self.variables}}
+        content = {"gpu-nodes": {"hosts": hosts, "vars": self.connection() | self.variables}}
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path
 
@@ -171,7 +184,8 @@ class Fleet:
         for node in self.nodes.values():
             node.stop()
 
-    def _connection(self) -> dict[str, Any]:
+    def connection(self) -> dict[str, Any]:
+        """Returns the inventory variables by which every node is reached."""
         return {
             "ansible_connection": "ssh",
             "ansible_host": LOOPBACK,
