@@ -106,7 +106,8 @@ def test_replace_keeps_the_old_file_when_the_new_one_cannot_be_written(tmp_path:
     target = tmp_path / "plan.json"
     durable.replace(target, b"old")
     code = (
-        "import resource, signal, sys; from pathlib import Path; from coldproof_agent import durable\n"
+        "import resource, signal, sys\nfrom pathlib import Path\n"
+        "from coldproof_agent import durable\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "durable.replace(Path(sys.argv[1]), b'n' * 1000)\n"

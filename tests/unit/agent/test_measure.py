@@ -86,8 +86,9 @@ def test_a_cold_run_while_another_process_maps_the_weights_is_refuted(
     assert f"pid {holder}" in row["notes"]
 
 
+@pytest.mark.usefixtures("holder")
 def test_weights_warm_and_engine_files_cold_is_not_proven_cold(
-    measure: Measure, tmp_path: Path, holder: int
+    measure: Measure, tmp_path: Path
 ) -> None:
     measure("cold")
     last = records(tmp_path)[-1]
