@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from coldproof.errors import InputError
 from coldproof.exclusions import Exclusions
@@ -16,6 +17,7 @@ from coldproof.names import split_run_id
 from coldproof.read_csv import Row, read_rows
 from coldproof.read_jsonl import Record, read_records
 from coldproof.runs import Run
+from coldproof.versions import Versions
 
 CSV = "storage_load_bench.csv"
 JSONL = "runs.jsonl"
@@ -52,21 +54,15 @@ def merge_files(paths: Iterable[Path], exclusions: Exclusions) -> list[Run]:
 
     Raises InputError if one of them cannot be read or is not of the format.
     """
-    versions: dict[tuple[str, str], dict[tuple[str, ...], Row]] = {}
-    places: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    versions: Versions[tuple[str, str], Run] = Versions()
     for path in paths:
         for row in read_rows(path.resolve(), path.name, path.stem, exclusions, by_run_id=True):
             key = (row.run.node, row.run.run_id)
-            versions.setdefault(key, {})[row.cells] = row
-            places.setdefault(key, []).append((path.name, row.line))
-    runs: list[Run] = []
-    for key, found in versions.items():
-        if len(found) == 1:
-            runs.extend(row.run for row in found.values())
-            continue
-        for file, line in places[key]:
-            exclusions.add(key[0], file, line, "run_id", _conflict(key[1], len(found)))
-    return sorted(runs, key=lambda run: run.order)
+            versions.add(key, row.cells, row.run, (path.name, row.line))
+    for (node, run_id), count, places in versions.conflicts():
+        for file, line in places:
+            exclusions.add(node, file, line, "run_id", _conflict(run_id, count))
+    return sorted((run for _, run in versions.agreed()), key=lambda run: run.order)
 
 
 def _within_limit(runs: list[Run], origin: Origin, exclusions: Exclusions) -> list[Run]:
@@ -99,8 +95,7 @@ def _records(
     records: Iterable[Record], origin: Origin, exclusions: Exclusions
 ) -> tuple[dict[str, Run], set[str]]:
     """Return the runs by run_id, and the run_ids whose records were all left out."""
-    versions: dict[str, dict[str, Record]] = {}
-    lines: dict[str, list[int]] = {}
+    versions: Versions[str, Run] = Versions()
     blocked: set[str] = set()
     for record in records:
         if record.run is None:
@@ -110,18 +105,23 @@ def _records(
         if foreign:
             exclusions.add(origin.node, JSONL, record.line, "run_id", foreign)
             continue
-        versions.setdefault(record.run.run_id, {})[record.digest] = record
-        lines.setdefault(record.run.run_id, []).append(record.line)
-    runs: dict[str, Run] = {}
-    for run_id, found in versions.items():
-        only = next(iter(found.values())).run
-        if len(found) == 1 and only is not None:
-            runs[run_id] = only
-            continue
-        blocked.add(run_id)
-        for line in lines[run_id]:
-            exclusions.add(origin.node, JSONL, line, "run_id", _conflict(run_id, len(found)))
+        place = (JSONL, record.line)
+        versions.add(record.run.run_id, record.digest, record.run, place)
+    blocked |= _exclude_conflicts(versions, origin, exclusions)
+    runs = dict(versions.agreed())
     return runs, blocked - set(runs)
+
+
+def _exclude_conflicts(
+    versions: Versions[str, Any], origin: Origin, exclusions: Exclusions
+) -> set[str]:
+    """List all versions that contradict each other, and return their run_ids."""
+    found = set()
+    for run_id, count, places in versions.conflicts():
+        found.add(run_id)
+        for file, line in places:
+            exclusions.add(origin.node, file, line, "run_id", _conflict(run_id, count))
+    return found
 
 
 def _add_rows(
@@ -131,8 +131,7 @@ def _add_rows(
     origin: Origin,
     exclusions: Exclusions,
 ) -> None:
-    versions: dict[str, dict[tuple[str, ...], Row]] = {}
-    lines: dict[str, list[int]] = {}
+    versions: Versions[str, Row] = Versions()
     for row in rows:
         run_id = row.run.run_id
         foreign = _foreign(run_id, origin)
@@ -141,14 +140,9 @@ def _add_rows(
         if foreign:
             exclusions.add(origin.node, CSV, row.line, "run_id", foreign)
             continue
-        versions.setdefault(run_id, {})[row.cells] = row
-        lines.setdefault(run_id, []).append(row.line)
-    for run_id, found in versions.items():
-        if len(found) > 1:
-            for line in lines[run_id]:
-                exclusions.add(origin.node, CSV, line, "run_id", _conflict(run_id, len(found)))
-            continue
-        row = next(iter(found.values()))
+        versions.add(run_id, row.cells, row, (CSV, row.line))
+    _exclude_conflicts(versions, origin, exclusions)
+    for run_id, row in versions.agreed():
         record = runs.get(run_id)
         if record is None:
             runs[run_id] = row.run

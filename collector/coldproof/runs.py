@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 MODES = ("prime", "cold", "warm")
@@ -15,6 +16,7 @@ COMPILE = ("hit", "miss", "disabled", "unknown")
 PROVEN = {"cold": "proven_cold", "warm": "proven_warm"}
 WEIGHTS_PHASE = "weights"
 SECONDS_LIMIT = 1e9
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # shared: a million rows have no record
 NO_EVIDENCE = "no evidence recorded"
 
 
@@ -49,11 +51,11 @@ class Run:
     concurrency: int | None
     manifest: str | None
     resolution_s: float | None
-    phases: Mapping[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     flags: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     notes: str = ""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
     @property
     def ready(self) -> bool:
@@ -96,7 +98,7 @@ def dig(record: Mapping[str, Any], *path: str) -> Any:
     """Return the value at `path` in nested objects; None where one of them is missing."""
     value: Any = record
     for name in path:
-        if not isinstance(value, Mapping):
+        if not value or not isinstance(value, Mapping):
             return None
         value = value.get(name)
     return value

@@ -47,6 +47,8 @@ def configuration(gathered: Gathered) -> list[str]:
 
 def _distinct(runs: Sequence[Run], tell: Callable[[Run], str]) -> str:
     """Return what `tell` says of the runs; several circumstances are all named."""
+    if tell not in (_engine, _model, _weights):
+        runs = [run for run in runs if run.record]
     found = sorted({text for text in (tell(run) for run in runs) if text})
     return cell(listing(found, DISTINCT))
 
@@ -134,7 +136,7 @@ def _weights(run: Run) -> str:
 
 def _commands(runs: Sequence[Run]) -> list[str]:
     found: dict[str, set[str]] = {}
-    for run in runs:
+    for run in (run for run in runs if run.record):
         argv = dig(run.record, "engine", "argv")
         if isinstance(argv, list) and argv:
             command = redact(" ".join(str(word) for word in argv[:100]))

@@ -212,7 +212,7 @@ def _weights(odd: Mapping[str, list[Place]]) -> list[str]:
     if not odd:
         return []
     rows = [
-        [cell(manifest, 16), listing([where(place) for place in places], 20)]
+        [cell(manifest[:12]), listing([where(place) for place in places], 20)]
         for manifest, places in odd.items()
     ]
     return [

@@ -87,7 +87,7 @@ def circumstances(group: Group) -> str:
         f"method {cell(group.method, 40)}" if group.method else "",
         f"{plural(group.concurrency, 'node')} at once" if group.concurrency else "",
         f"compile caches {group.compile}",
-        f"weights {cell(group.manifest, 8)}" if group.manifest else "",
+        f"weights {cell(group.manifest[:12])}" if group.manifest else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -106,7 +106,16 @@ def verdict(entry: Entry, group: Group, *, mixed: bool) -> str:
             f"{told} {INSUFFICIENT.capitalize()}: {plural(len(group.pairs), 'proven pair')}, "
             f"a verdict needs {PAIRS_NEEDED}.{_caveats(entry)}"
         )
-    return f"{told} {effect_sentence(group)}{_caveats(entry)}"
+    return f"{told} {effect_in_short(group)}{_caveats(entry)}"
+
+
+def effect_in_short(group: Group) -> str:
+    """Say how much longer a cold start takes and storage's share; for sufficient groups."""
+    factor, share = group.factor, group.share
+    if factor is None or not shows_effect(group):
+        return effect_sentence(group)
+    storage = f"storage's share of it is {share.percent()}" if share else "storage's share unknown"
+    return f"Cold takes {factor.factor()} as long as warm; {storage}."
 
 
 def effect_sentence(group: Group) -> str:

@@ -43,10 +43,12 @@ def test_verdict_row_and_interpretation_of_a_proven_series(lab: Any) -> None:
     verdict = lab.section(report, "Verdict")
     assert "- gpu-01, nvme/default: cold start 10.10 s (10.00 to 10.20, n=3), " in verdict
     assert "warm start 4.10 s (4.00 to 4.20, n=3)" in verdict
-    assert "Cold caches cost 6.00 s (6.00 to 6.00, n=3)" in verdict
-    assert "storage's share of the cold start is 52 % (52 to 52, n=3)" in verdict
+    assert "Cold takes 2.5x (2.4 to 2.5, n=3) as long as warm" in verdict
+    assert "storage's share of it is 52 % (52 to 52, n=3)" in verdict
     assert "insufficient" not in report
     interpretation = lab.section(report, "Interpretation")
+    assert "Cold caches cost 6.00 s (6.00 to 6.00, n=3)" in interpretation
+    assert "Of it 5.24 s (5.20 to 5.28, n=3) is in the weights phase" in interpretation
     assert "yes: slowest 10.20 s of 3" in interpretation
     assert "In an SRE's words:" in interpretation
     assert "the disk" not in report
