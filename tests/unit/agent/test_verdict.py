@@ -27,6 +27,7 @@ def evidence(**changes: Any) -> Evidence:
         "mode": "cold", "ready": True, "method": "evict", "weights": look(0.0),
         "engine": look(0.0), "weights_bytes": GIB, "expected_bytes": 2 * GIB,
         "device_bytes": 2 * GIB, "process_bytes": 2 * GIB, "devices": (2 * GIB, 2 * GIB),
+        "engine_held": True,
         "network_bytes": None, "network": False, "guest": False, "unaccounted": None,
         "holders": [],
     }  # fmt: skip
@@ -53,6 +54,7 @@ CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
     ("engine unknown", {"engine": None}, "proven_cold", "weights"),
     ("engine hidden", {"engine": look(None)}, "proven_cold", "weights"),
     ("engine disputed", {"engine": look(0.0, 0.5)}, "proven_cold", "weights"),
+    ("engine on no named device", {"engine_held": False}, "proven_cold", "weights"),
     ("weights hidden", {"weights": look(None)}, "unproven", None),
     ("weights disputed", {"weights": look(0.0, 0.9)}, "unproven", None),
     ("0.9 read", {"process_bytes": int(1.81 * GIB)}, "proven_cold", "weights+engine"),

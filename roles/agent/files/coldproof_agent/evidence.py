@@ -12,6 +12,11 @@ from coldproof_agent.scene import Scene
 from coldproof_agent.verdict import Evidence
 
 
+def _samples(files: list[FileRef]) -> list[str]:
+    """Returns one path for each device that files lie on."""
+    return list({one.dev: one.path for one in files}.values())
+
+
 class Witnessing:
     """The evidence of one run, taken in the order in which it is called.
 
@@ -23,7 +28,7 @@ class Witnessing:
 
     def __init__(self, scene: Scene, mode: str, files: list[FileRef]) -> None:
         self._scene, self._mode, self._files = scene, mode, files
-        self._storage = storage.describe(scene.path, host.virtual())
+        self._storage = storage.describe(files[0].path, host.virtual())
         self._devices = scene.devices(files)
         self._verdicts = scene.verdicts(files, may_evict=mode != "warm")
         self._before: dict[str, Optional[Residency]] = {}
@@ -90,11 +95,10 @@ class Witnessing:
         if weights is None:
             raise ValueError("before() was not called")
         engine_files = self._scene.engine_files.files
-        on_devices = sum(
-            self._missing(name, files)
-            for name, files in (("weights", self._files), ("engine", engine_files))
-            if files and storage.devices_of(files[0].path)
-        )
+        weights_named = all(storage.devices_of(path) for path in _samples(self._files))
+        engine_named = all(storage.devices_of(path) for path in _samples(engine_files))
+        on_devices = self._missing("weights", self._files) if weights_named else 0
+        on_devices += self._missing("engine", engine_files) if engine_named else 0
         fuse = str(self._storage["filesystem"]).startswith("fuse")
         return Evidence(
             mode=self._mode,
@@ -106,7 +110,9 @@ class Witnessing:
             expected_bytes=self.expected(),
             device_bytes=on_devices,
             process_bytes=self._process,
-            devices=self._totals(),
+            # Devices of the engine files alone say nothing about the weights.
+            devices=self._totals() if weights_named else None,
+            engine_held=engine_named,
             network_bytes=self._network,
             network=bool(self._storage["network"]),
             guest=bool(self._storage["virtual"]),

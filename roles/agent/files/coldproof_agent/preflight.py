@@ -202,17 +202,20 @@ def _tier(
     tier = plan.tier(name)
     mib = int(plan.local["make_model_mib"])
     size = mib << 20
-    mount = storage.mount_of(str(existing(path)))
+    lies = str(existing(path))
     if not (mib and not (path / "model.safetensors.index.json").exists()):
         try:
-            size = device_bytes(weights.find(str(path), chosen.data["weights"]))
+            found = weights.find(str(path), chosen.data["weights"])
         except Refusal as refusal:
             yield refusal
             return
-    elif os.statvfs(existing(path)).f_bavail * os.statvfs(existing(path)).f_frsize < 1.1 * size:
+        size = device_bytes(found)
+        lies = found[0].path  # a Hugging Face cache links to blobs: the tier is where they lie
+    elif os.statvfs(lies).f_bavail * os.statvfs(lies).f_frsize < 1.1 * size:
         yield Refusal(
             "disk_full", f"{path}: no room for a model of {mib} MiB", "coldproof_make_model_mib"
         )
+    mount = storage.mount_of(lies)
     if tier.get("shared"):
         yield Refusal(
             "not_supported", f"tier {name}: shared tiers are not supported yet", "coldproof_tiers"

@@ -29,6 +29,7 @@ class Evidence(NamedTuple):
         process_bytes: bytes the server's tree read from storage until ready, None if unknown.
         devices: bytes read meanwhile by the devices that are the top, and by the leaves; None if
             no device can be named.
+        engine_held: whether block devices can be named below the engine files.
         network_bytes: bytes fetched from a file server, None if there is none or it is not counted.
         network: the weights lie on a network filesystem.
         guest: a device is a virtual disk.
@@ -47,6 +48,7 @@ class Evidence(NamedTuple):
     device_bytes: int
     process_bytes: Optional[int]
     devices: Optional[tuple[int, int]]
+    engine_held: bool
     network_bytes: Optional[int]
     network: bool
     guest: bool
@@ -97,6 +99,8 @@ def _cold(seen: Evidence) -> Verdict:
         flags.append("engine_files_outside_scope")
     elif not seen.engine.agreed:
         flags.append("engine_files_witnesses_disagree")
+    elif not seen.engine_held:
+        flags.append("engine_files_on_no_named_device")
     elif (seen.engine.high or 0) > COLD_RESIDENT:
         flags.append(f"engine_files_{_percent(seen.engine.high).replace(' ', '_')}_resident")
     else:
