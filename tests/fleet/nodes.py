@@ -196,6 +196,8 @@ class Fleet:
                 " -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
                 " -o IdentitiesOnly=yes"
             ),
+            # Only root's sshd may give a terminal to a session.
+            "ansible_ssh_use_tty": os.geteuid() == 0,
             "ansible_python_interpreter": os.path.realpath(sys.executable),
         }
 
