@@ -57,7 +57,7 @@ def test_all_refusals_come_at_once(examine: Examine, tmp_path: Path) -> None:
     )["codes"]  # fmt: skip
     assert codes["weights_missing"] == "coldproof_tiers"
     assert codes["engine_missing"] == "coldproof_engine_python"
-    assert codes["not_supported"] == "coldproof_cold_method"
+    assert codes["no_consent"] == "coldproof_reboot_ok"
 
 
 def test_a_method_without_its_rights_is_refused(as_nobody: list[str], disk: Path) -> None:

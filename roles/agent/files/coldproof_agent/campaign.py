@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,6 +18,8 @@ from coldproof_agent import (
     locks,
     makemodel,
     measure,
+    procfs,
+    reboot,
     redact,
     supervisor,
     weights,
@@ -70,21 +73,28 @@ def open_folder(state: Path, plan: Plan) -> Path:
     return folder
 
 
+class NeedsFleetError(Exception):
+    """The campaign goes on only after something that the fleet's side gives: a reboot."""
+
+
 class Campaign:
     """One plan being carried out. The state folder's lock is held by the caller.
 
     Args:
         state: the state folder.
         plan: the checked plan.
+        command: the words that start this agent, for the boot after a reboot.
     """
 
-    def __init__(self, state: Path, plan: Plan) -> None:
+    def __init__(self, state: Path, plan: Plan, command: Sequence[str]) -> None:
         self.state, self.plan = state, plan
         self.folder = folder_of(state, plan.campaign)
         self.steps = plans.expand(plan)
         self.status = Status(state / "status.json", plan.campaign, len(self.steps))
         self.ledger = state / "launched.json"
         self.journal = Journal(self.folder)
+        self.command = list(command)
+        self.rebooted: Optional[dict[str, Any]] = None
         self._done = 0
         self._failed: list[str] = []
         self._last: dict[str, Optional[float]] = {}
@@ -103,13 +113,20 @@ class Campaign:
             held = locks.gpu_locks(gpu.look(self.plan.local["gpus"])["devices"])
             self._all(secret)
             del held
+        except NeedsFleetError:
+            return False
         except Refusal as refusal:
             self.status.fail(refusal.code, refusal.message, refusal.variable)
             return False
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             self.status.fail("os_error", f"{where}{error.strerror}", None)
-            return False
+            raise
+        except Exception as error:
+            self.status.fail(
+                "internal_error", f"{type(error).__name__}: {error}; see agent.log", None
+            )
+            raise
         self._forget_secrets()
         if self._failed:
             self.status.fail("engine_failed", self._failed[0], "coldproof_engine")
@@ -143,23 +160,49 @@ class Campaign:
         while len(self.journal.finished_pairs(tier, variant, warm_only)) < repeats:
             pair = self.journal.next_pair(tier, variant)
             for mode in ("warm",) if warm_only else ("cold", "warm"):
-                self._run(scene, Step(tier, variant, mode, pair))
+                step = Step(tier, variant, mode, pair)
+                if mode == "cold" and self.plan.settings["cold_method"] == "reboot":
+                    self._need_reboot(step)
+                self._run(scene, step)
+
+    def _need_reboot(self, step: Step) -> None:
+        """Goes on if this is the boot that was asked for, else asks for it and ends."""
+        asked = self.journal.last("reboot_wanted")
+        if asked is not None and asked["step"] == list(step):
+            if asked["boot_id"] != procfs.boot_id():
+                settled = reboot.settle([self.plan.path(step.tier), str(self.state)])
+                self.rebooted = {
+                    "boot_id_before": asked["boot_id"],
+                    "boot_id": procfs.boot_id(),
+                    **settled,
+                }
+                self.journal.note("rebooted", step=list(step), **self.rebooted)
+                return
+        else:
+            self.journal.note("reboot_wanted", step=list(step), boot_id=procfs.boot_id())
+        paths = [str(self.state), *map(str, self.plan.local["tier_paths"].values())]
+        reboot.arm(
+            [*self.command, "run", "--state", str(self.state)],
+            paths,
+            str(self.folder / "agent.log"),
+        )
+        self.status.set(
+            phase="idle", needs="reboot", run=step.title(int(self.plan.settings["repeats"]))
+        )
+        raise NeedsFleetError
 
     def _prime(self, scene: Scene) -> bool:
         """Starts until the compile caches settle, at most three times."""
-        made = [
-            one
-            for one in self.journal.of(scene.tier, scene.variant, "prime")
-            if one["outcome"] != "interrupted"
-        ]
-        while not (made and made[-1]["compile_changed"] is False and scene.engine_files_found()):
-            if len(made) >= plans.MAX_PRIMES:
+        made = self.journal.of(scene.tier, scene.variant, "prime")
+        # Primes that became ready count over all invocations; one that failed is tried again by
+        # whoever starts the campaign again, never by itself.
+        while sum(1 for one in made if one["outcome"] == "ready") < plans.MAX_PRIMES:
+            settled = made and made[-1]["outcome"] == "ready" and not made[-1]["compile_changed"]
+            if settled and scene.engine_files_found():
                 break
-            record = self._run(
-                scene, Step(scene.tier, scene.variant, "prime", None), first=not made
-            )
-            made.append(record)
-            if record["outcome"] != "ready":
+            step = Step(scene.tier, scene.variant, "prime", None)
+            made = [*made, self._run(scene, step, first=not made)]
+            if made[-1]["outcome"] != "ready":
                 break
         if made[-1]["outcome"] != "ready":
             tail = " | ".join(made[-1]["log"].get("tail", [])[-2:])
@@ -186,7 +229,9 @@ class Campaign:
             last_s=self._last.get(step.mode),
         )
         seq = self.journal.begin(step)
-        record = self.journal.end(measure.run(scene, step, seq, self.ledger, self.status))
+        made = measure.run(scene, step, seq, self.ledger, self.status, self.rebooted)
+        record = self.journal.end(made)
+        self.rebooted = None
         csvfile.sync(self.folder / "storage_load_bench.csv", [record])
         self._last[step.mode] = record["load_s"]
         self._done += 1 if first else 0
@@ -197,6 +242,9 @@ class Campaign:
 
     def _recover(self) -> None:
         """Ends what a killed agent left, and closes the run it was in."""
+        if reboot.possible() and os.geteuid() == 0:
+            reboot.disarm()
+        self.journal.note("agent", boot_id=procfs.boot_id(), pid=os.getpid())
         for one in launcher.end_leftovers(self.ledger):
             self.journal.note("leftover_ended", **one)
         for begun in self.journal.open_runs():

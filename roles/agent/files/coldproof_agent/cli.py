@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from coldproof_agent import (
     __version__,
+    clean,
     cooling,
     detach,
     engineprofile,
@@ -120,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     state(one)
     one = command("pack", _pack, "pack a campaign's results into one archive to be fetched")
     one.add_argument("--campaign", required=True)
+    state(one)
+    one = command("clean", _clean, "end what runs here and delete every trace of it")
     state(one)
     one = command("make-model", _make_model, "write a model of random weights in two shards")
     one.add_argument("path")
@@ -252,6 +255,10 @@ def _status(options: argparse.Namespace) -> tuple[Any, int]:
 
 def _pack(options: argparse.Namespace) -> tuple[Any, int]:
     return pack.pack(_folder(options), options.campaign), 0
+
+
+def _clean(options: argparse.Namespace) -> tuple[Any, int]:
+    return clean.clean(_folder(options)), 0
 
 
 def _make_model(options: argparse.Namespace) -> tuple[Any, int]:

@@ -130,7 +130,7 @@ def carry_out(state: Path, report_fd: int) -> int:
     if lock is None:
         return 1
     try:
-        return 0 if campaign.Campaign(state, plan).carry_out() else 1
+        return 0 if campaign.Campaign(state, plan, myself()).carry_out() else 1
     finally:
         os.close(lock)
 

@@ -89,7 +89,7 @@ class Witnessing:
             totals.append(sum(int(count or 0) for count in counts))
         return totals[0], totals[1]
 
-    def evidence(self, ready: bool, method: str) -> Evidence:
+    def evidence(self, ready: bool, method: str, same_boot: Optional[bool]) -> Evidence:
         """Returns what the verdict is made of."""
         weights = self._before["weights"]
         if weights is None:
@@ -120,6 +120,8 @@ class Witnessing:
             if fuse
             else None,
             holders=self._holders,
+            same_boot=same_boot,
+            damon=host.reclaims_idle_pages(),
         )
 
     def as_record(self, at_end: Optional[int]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any, Optional
 
+from coldproof_agent import procfs
+
 
 def virtual() -> bool:
     """Says whether this is a virtual machine: then its disks have a host cache nobody sees.
@@ -77,6 +79,15 @@ def kills_by_oom() -> int:
     return 0
 
 
+def reclaims_idle_pages() -> bool:
+    """Says whether DAMON runs: its pageout schemes take idle pages out of the page cache.
+
+    By its kernel threads (kdamond.N); its sysfs is for root only
+    (Documentation/admin-guide/mm/damon/usage.rst).
+    """
+    return any(one.name.startswith("kdamond") for one in procfs.processes().values())
+
+
 def describe() -> dict[str, Any]:
     """Returns the form of runs.jsonl."""
     cpu = None
@@ -94,5 +105,6 @@ def describe() -> dict[str, Any]:
         "mem_total_bytes": memory()["MemTotal"],
         "mem_limit_bytes": memory_limit(),
         "virtual": virtual(),
+        "damon": reclaims_idle_pages(),
         "python": platform.python_version(),
     }

@@ -37,6 +37,10 @@ class Journal:
         """Returns the first event of a kind."""
         return next((one for one in self.events if one["event"] == event), None)
 
+    def last(self, event: str) -> Optional[dict[str, Any]]:
+        """Returns the last event of a kind."""
+        return next((one for one in reversed(self.events) if one["event"] == event), None)
+
     def begin(self, step: Step) -> int:
         """Notes that a run begins. Returns its seq: one more than any before."""
         used = [int(one["seq"]) for one in [*self.events, *self.runs] if "seq" in one]

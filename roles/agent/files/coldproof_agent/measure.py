@@ -25,7 +25,14 @@ from coldproof_agent.scene import Scene
 from coldproof_agent.status import Status
 
 
-def run(scene: Scene, step: Step, seq: int, ledger: Path, status: Status) -> dict[str, Any]:
+def run(
+    scene: Scene,
+    step: Step,
+    seq: int,
+    ledger: Path,
+    status: Status,
+    rebooted: Optional[dict[str, Any]] = None,
+) -> dict[str, Any]:
     """Makes one start.
 
     Whatever reads or lists files is done before the caches are emptied: between that and the start
@@ -37,6 +44,7 @@ def run(scene: Scene, step: Step, seq: int, ledger: Path, status: Status) -> dic
         seq: its number in the journal.
         ledger: see :class:`launcher.ProcessLauncher`.
         status: where to say what is going on.
+        rebooted: what is known of the reboot before a cold run of method reboot.
 
     Returns:
         the record, without its checksum, as in schemas/run.schema.json.
@@ -58,7 +66,7 @@ def run(scene: Scene, step: Step, seq: int, ledger: Path, status: Status) -> dic
     released = gpu.wait_released(memory["used_mb"], scene.plan.local["gpus"])
     after = compilecache.look(caches)
     changed = before.digest != after.digest
-    record = _record(scene, step, seq, served, seen, method)
+    record = _record(scene, step, seq, served, seen, method, rebooted)
     record.update(
         {
             "started_at": started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -95,7 +103,7 @@ def _prepare(scene: Scene, step: Step, files: list[FileRef]) -> Optional[str]:
     method = str(scene.plan.settings["cold_method"])
     if method == "drop_caches":
         cooling.drop_caches(float(scene.plan.settings["drop_caches_timeout_s"]))
-    # After drop_caches too: what it left (large folios, pages of a batch) goes file by file.
+    # After drop_caches and a reboot too: what they left (pages of a batch, say) goes file by file.
     if scene.engine_files.known:
         cooling.evict(scene.engine_files.files, scene.engine_verdicts())
     cooling.evict(files, scene.verdicts(files, True))
@@ -121,12 +129,16 @@ def _record(
     server: serve.Served,
     seen: Witnessing,
     method: Optional[str],
+    rebooted: Optional[dict[str, Any]],
 ) -> dict[str, Any]:
     plan, waited = scene.plan, server.waited
     is_ready = waited.load_s is not None
     judged = verdict.Verdict("not_applicable", [], None, [])
     if step.mode != "prime":
-        judged = verdict.judge(seen.evidence(is_ready, method or "none"))
+        same_boot = None
+        if rebooted:
+            same_boot = rebooted["boot_id_before"] == rebooted["boot_id"]
+        judged = verdict.judge(seen.evidence(is_ready, method or "none", same_boot))
     flags = list(judged.flags)
     if server.stopped.get("killed"):
         flags.append("needed_sigkill")
@@ -164,6 +176,7 @@ def _record(
         "engine": server.engine,
         "log": server.log,
         "stop": server.stopped,
+        "reboot": rebooted,
         "flags": flags,
         "agent": __version__,
         "uid": os.geteuid(),

@@ -16,6 +16,7 @@ from coldproof_agent import (
     locks,
     procfs,
     ready,
+    reboot,
     storage,
     weights,
 )
@@ -49,6 +50,11 @@ def examine(plan: Plan, state: Path) -> dict[str, Any]:
         for name in plan.local["tier_paths"]:
             for refusal in _tier(plan, chosen, name, warnings):
                 refusals.append(refusal.as_dict())
+    if host.reclaims_idle_pages():
+        warnings.append(
+            "DAMON runs on this kernel and may take idle pages out of the page cache: warm starts "
+            "that last long may be refuted, because they were not warm"
+        )
     steps = plans.expand(plan)
     return {
         "ok": not refusals,
@@ -67,11 +73,15 @@ def _rights(plan: Plan, _state: Path) -> None:
             f"method {method} needs root here: set ansible_become, or use evict",
             "coldproof_cold_method",
         )
-    if method == "reboot":
+    if method == "reboot" and not plan.consent["reboot_ok"]:
         raise Refusal(
-            "not_supported",
-            "method reboot is not supported yet: use drop_caches or evict",
-            "coldproof_cold_method",
+            "no_consent",
+            "method reboot reboots this node before each cold start: set coldproof_reboot_ok: true",
+            "coldproof_reboot_ok",
+        )
+    if method == "reboot" and not reboot.possible():
+        raise Refusal(
+            "no_systemd", "method reboot needs systemd on the node", "coldproof_cold_method"
         )
     user = plan.local["engine_user"]
     if user is None:
@@ -110,14 +120,19 @@ def _lock(plan: Plan, state: Path) -> None:
 
 def existing(path: Path) -> Path:
     """Returns a path, or its nearest parent that exists."""
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return path
 
 
-def _state_folder(_plan: Plan, state: Path) -> None:
+def _state_folder(plan: Plan, state: Path) -> None:
     variable = "coldproof_state_dir"
     folder = existing(state)
+    filesystem = storage.mount_of(str(folder)).filesystem
+    if plan.settings["cold_method"] == "reboot" and filesystem in storage.MEMORY:
+        raise Refusal(
+            "state_folder", f"{folder} lies on {filesystem}, which a reboot empties", variable
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Refusal("state_folder", f"{folder} is not writable by this user", variable)
     room = os.statvfs(folder)
@@ -203,7 +218,7 @@ def _tier(
     mib = int(plan.local["make_model_mib"])
     size = mib << 20
     lies = str(existing(path))
-    if not (mib and not (path / "model.safetensors.index.json").exists()):
+    if not (mib and not os.path.exists(path / "model.safetensors.index.json")):
         try:
             found = weights.find(str(path), chosen.data["weights"])
         except Refusal as refusal:

@@ -35,6 +35,7 @@ class Evidence(NamedTuple):
         guest: a device is a virtual disk.
         unaccounted: why process bytes mean nothing on this filesystem, else None.
         holders: who maps resident pages: "pid 42 (cat)".
+        damon: the kernel takes idle pages out of the page cache by itself.
         same_boot: whether the boot id is still that of before a reboot (method reboot).
     """
 
@@ -55,6 +56,7 @@ class Evidence(NamedTuple):
     unaccounted: Optional[str]
     holders: Sequence[str]
     same_boot: Optional[bool] = None
+    damon: bool = False
 
 
 class Verdict(NamedTuple):
@@ -183,5 +185,7 @@ def _warm(seen: Evidence) -> Verdict:
         unproven.append("the bytes read by the server could not be counted")
     elif max(counted) > allowed:
         refuted.append(f"the server read {_mib(max(counted))}: more than {_mib(int(allowed))}")
+    if refuted and seen.damon:
+        refuted.append("DAMON runs on this kernel and takes idle pages out of the page cache")
     state = "refuted" if refuted else "unproven" if unproven else "proven_warm"
     return Verdict(state, refuted + unproven, None, flags)

@@ -29,7 +29,7 @@ def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRe
     variable = "coldproof_tiers"
     model = Path(path)
     try:
-        if model.is_file():
+        if os.path.isfile(model):
             return [refer(path)]
         names = sorted(entry.name for entry in os.scandir(model))
     except OSError as error:
