@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
 
+from coldproof_agent import procfs
+
 _MAX_OUTPUT = 1 << 20
+_MAX_FILE = 16 << 20
 
 
 class TookTooLongError(Exception):
@@ -18,10 +23,11 @@ class TookTooLongError(Exception):
 def run(words: Sequence[str], timeout_s: float) -> tuple[int, str]:
     """Runs a program without input. Returns (exit status, at most 1 MiB of its output).
 
-    Output goes to a file: a pipe that a grandchild keeps open would hold the caller.
+    Output goes to a file: a pipe that a grandchild keeps open would hold the caller. The file's
+    size is limited, so a program that prints for ever is ended by the kernel (SIGXFSZ).
 
     Raises:
-        TookTooLongError: after ``timeout_s`` seconds; its process group was killed.
+        TookTooLongError: after ``timeout_s`` seconds; it and all below it were killed.
         OSError: it cannot be started.
     """
     with tempfile.TemporaryFile() as output:
@@ -32,14 +38,18 @@ def run(words: Sequence[str], timeout_s: float) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        with contextlib.suppress(OSError):
+            resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (_MAX_FILE, _MAX_FILE))
         try:
             status = child.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            try:
+            for pid in (child.pid, *(one.pid for one in procfs.descendants(child.pid))):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):
                 os.killpg(child.pid, signal.SIGKILL)
-                child.wait(2)
-            except (OSError, subprocess.TimeoutExpired):
-                pass  # in the kernel for good: it cannot be waited for
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(2)  # longer only if it is in the kernel for good
             raise TookTooLongError(words[0]) from None
         output.seek(0)
         return status, output.read(_MAX_OUTPUT).decode("utf-8", "replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -25,15 +27,20 @@ def _ask(*words: str) -> tuple[list[list[str]], Optional[str]]:
         return [], f"nvidia-smi: {error.strerror}"
     if status:
         lines = text.strip().splitlines()
-        return [], f"nvidia-smi failed: {lines[0] if lines else status}"
+        return [], f"nvidia-smi failed: {lines[0][:200] if lines else f'exit status {status}'}"
     return [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line], None
 
 
 def _number(text: str) -> Optional[float]:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
+
+
+def _whole(text: str) -> Optional[int]:
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def look(wanted: Optional[Sequence[int]] = None) -> dict[str, Any]:
@@ -48,13 +55,12 @@ def look(wanted: Optional[Sequence[int]] = None) -> dict[str, Any]:
     rows, reason = _ask(f"--query-gpu={_FIELDS}")
     devices = []
     for row in rows:
-        if len(row) < 7 or not row[0].isdigit():
-            continue
-        if wanted is not None and int(row[0]) not in wanted:
+        index = _whole(row[0])
+        if len(row) < 7 or index is None or (wanted is not None and index not in wanted):
             continue
         devices.append(
             {
-                "index": int(row[0]),
+                "index": index,
                 "uuid": row[1],
                 "name": row[2],
                 "memory_used_mb": _number(row[3]),
@@ -88,13 +94,19 @@ def _by_process(uuids: set[str]) -> tuple[Optional[float], Optional[str]]:
 
 
 def tenants(wanted: Optional[Sequence[int]] = None) -> list[dict[str, Any]]:
-    """Returns the compute processes on the GPUs used: pid, name and MiB."""
+    """Returns the compute processes on the GPUs used: pid (None: not shown), name and MiB.
+
+    A process on a MIG instance counts for every GPU: its uuid does not say which one it is on.
+    """
     uuids = {one["uuid"] for one in look(wanted)["devices"]}
+    if not uuids:
+        return []
     rows, _ = _ask("--query-compute-apps=gpu_uuid,pid,process_name,used_memory")
     return [
-        {"pid": int(row[1]), "name": row[2][:120], "used_mb": _number(row[3])}
+        # A name may hold commas.
+        {"pid": _whole(row[1]), "name": ",".join(row[2:-1])[:120], "used_mb": _number(row[-1])}
         for row in rows
-        if len(row) >= 4 and row[0] in uuids and row[1].isdigit()
+        if len(row) >= 4 and (row[0] in uuids or row[0].startswith("MIG-"))
     ]
 
 
@@ -106,7 +118,8 @@ def wait_released(
     Judged by the memory, not by the process list: a GPU context can outlive its process there.
 
     Returns:
-        ``released`` (None without a GPU), ``used_mb`` and ``seconds`` waited.
+        ``released`` (None without a GPU, or if it cannot be asked any more), ``used_mb`` and
+        ``seconds`` waited.
     """
     if before_mb is None:
         return {"released": None, "used_mb": None, "seconds": 0.0}
@@ -117,5 +130,6 @@ def wait_released(
         if now is not None and now <= before_mb + max(64.0, before_mb * 0.01):
             return {"released": True, "used_mb": now, "seconds": round(waited, 3)}
         if waited > timeout_s:
-            return {"released": False, "used_mb": now, "seconds": round(waited, 3)}
+            released = None if now is None else False
+            return {"released": released, "used_mb": now, "seconds": round(waited, 3)}
         time.sleep(0.5)

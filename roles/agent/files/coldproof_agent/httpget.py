@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from typing import Any, NamedTuple, Optional
@@ -22,12 +23,15 @@ class Answer(NamedTuple):
         """Returns the decoded body, None if it is no JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
 def get(host: str, port: int, path: str, deadline_s: float) -> Answer:
-    """Fetches a path within ``deadline_s`` seconds in all; a server that drips does not hold it."""
+    """Fetches a path within ``deadline_s`` seconds in all; a server that drips does not hold it.
+
+    An answer that stays shorter than it says is none: its server may be dying.
+    """
     end = time.monotonic() + deadline_s
     try:
         connection = socket.create_connection((host, port), timeout=deadline_s)
@@ -36,72 +40,89 @@ def get(host: str, port: int, path: str, deadline_s: float) -> Answer:
     data = b""
     problem = None
     try:
-        request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+        if connection.getsockname() == connection.getpeername():
+            # TCP's simultaneous open: nobody listens, and our own port happened to be this one.
+            return Answer(False, None, b"", "connected to itself")
+        name = f"[{host}]" if ":" in host else host
+        request = f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n"
+        connection.settimeout(max(0.001, end - time.monotonic()))
         connection.sendall(request.encode())
-        while not _complete(data):
+        while not _parse(data).whole:
             left = end - time.monotonic()
             if left <= 0:
-                problem = f"no whole answer within {deadline_s:g} s"
-                break
+                raise socket.timeout
             if len(data) > MAX_BODY:
                 problem = f"answer of more than {MAX_BODY} bytes"
                 break
             connection.settimeout(left)
             part = connection.recv(65536)
             if not part:
+                cut = _parse(data)
+                if cut.status is not None and cut.whole is False:
+                    problem = "the answer was cut off"
                 break
             data += part
+    except socket.timeout:
+        problem = f"no whole answer within {deadline_s:g} s"
     except OSError as error:
         problem = str(error)
     finally:
         connection.close()
-    return _parse(data, problem)
+    message = _parse(data)
+    if message.status is None:
+        return Answer(True, None, b"", problem or "not an HTTP answer")
+    return Answer(True, None if problem else message.status, message.body, problem)
 
 
-def _split(data: bytes) -> tuple[list[bytes], bytes, bool]:
+class _Message(NamedTuple):
+    """``whole`` is None where only the end of the connection ends the body."""
+
+    status: Optional[int]
+    body: bytes
+    whole: Optional[bool]
+
+
+def _parse(data: bytes) -> _Message:
     head, found, body = data.partition(b"\r\n\r\n")
-    return head.split(b"\r\n"), body, bool(found)
+    first, *lines = head.split(b"\r\n")
+    words = first.split()
+    if not found:
+        return _Message(None, b"", False)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not re.match(rb"\d{3}$", words[1]):
+        return _Message(None, b"", True)
+    status = int(words[1])
+    if _header(lines, b"transfer-encoding") == b"chunked":
+        return _Message(status, *_dechunk(body))
+    length = _header(lines, b"content-length")
+    if length is None:
+        return _Message(status, body, None)
+    if not re.match(rb"\d{1,15}$", length):
+        return _Message(None, b"", True)
+    return _Message(status, body[: int(length)], len(body) >= int(length))
 
 
 def _header(lines: list[bytes], name: bytes) -> Optional[bytes]:
-    for line in lines[1:]:
+    for line in lines:
         key, _, value = line.partition(b":")
         if key.strip().lower() == name:
             return value.strip().lower()
     return None
 
 
-def _complete(data: bytes) -> bool:
-    lines, body, whole = _split(data)
-    if not whole:
-        return False
-    length = _header(lines, b"content-length")
-    if length is not None and length.isdigit():
-        return len(body) >= int(length)
-    if _header(lines, b"transfer-encoding") == b"chunked":
-        return body.endswith(b"0\r\n\r\n")
-    return False
+def _dechunk(data: bytes) -> tuple[bytes, bool]:
+    """Returns the body so far, and whether its last chunk has come (trailers are not waited for).
 
-
-def _parse(data: bytes, problem: Optional[str]) -> Answer:
-    lines, body, whole = _split(data)
-    first = lines[0].split() if lines else []
-    if not whole or len(first) < 2 or not first[0].startswith(b"HTTP/1") or not first[1].isdigit():
-        return Answer(True, None, b"", problem or "not an HTTP answer")
-    if _header(lines, b"transfer-encoding") == b"chunked":
-        body = _dechunk(body)
-    return Answer(True, None if problem else int(first[1]), body, problem)
-
-
-def _dechunk(data: bytes) -> bytes:
-    body = b""
-    while data:
-        size, _, data = data.partition(b"\r\n")
-        try:
-            length = int(size.split(b";")[0], 16)
-        except ValueError:
-            break
+    A size that is none ends it: then the body is what came before, and not whole.
+    """
+    parts: list[bytes] = []
+    at = 0
+    while True:
+        eol = data.find(b"\r\n", at)
+        size = re.match(rb"[0-9a-fA-F]{1,8}[ \t]*(;|$)", data[at : max(at, eol)])
+        if eol < 0 or size is None:
+            return b"".join(parts), False
+        length = int(data[at : at + size.end()].rstrip(b"; \t"), 16)
         if not length:
-            break
-        body, data = body + data[:length], data[length + 2 :]
-    return body
+            return b"".join(parts), True
+        parts.append(data[eol + 2 : eol + 2 + length])
+        at = eol + 2 + length + 2

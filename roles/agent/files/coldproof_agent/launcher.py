@@ -7,18 +7,24 @@ storage deliver), ``owns_listener``, ``stop``. Whoever starts one calls ``stop``
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import durable, procfs, supervisor
+from coldproof_agent import procfs, supervisor
+from coldproof_agent.leftovers import Ledger
+from coldproof_agent.leftovers import end_leftovers as end_leftovers
 from coldproof_agent.supervisor import Command
+
+TO_ANSWER_S = 10.0
+TO_FOLLOW_S = 2.0
 
 
 class ProcessLauncher:
@@ -26,15 +32,14 @@ class ProcessLauncher:
 
     Args:
         ledger: file that names the processes while they live, so that the next agent can end what
-            this one left behind (see :func:`end_leftovers`).
+            this one left behind (see :func:`leftovers.end_leftovers`).
     """
 
     def __init__(self, ledger: Path) -> None:
-        self._ledger = ledger
+        self._ledger = Ledger(ledger)
         self._control: Optional[socket.socket] = None
         self._lines: Optional[supervisor.Lines] = None
         self._supervisor = 0
-        self._entry: dict[str, Any] = {}
         self.pid = 0
         self.started_at = 0.0
         self.exit_status: Optional[int] = None
@@ -55,31 +60,18 @@ class ProcessLauncher:
         Raises:
             OSError: it cannot be executed; nothing is left behind.
         """
-        ours, theirs = socket.socketpair()
+        command = command._replace(env=dict(command.env, COLDPROOF_RUN=marker))
         log_r, log_w = os.pipe2(os.O_CLOEXEC)
-        env = dict(command.env, COLDPROOF_RUN=marker)
-        child = os.fork()
-        if child == 0:
-            ours.close()
-            os.close(log_r)
-            supervisor.main(command._replace(env=env), log_w, theirs)
-        theirs.close()
-        os.close(log_w)
-        self._control, self._lines, self._supervisor = ours, supervisor.Lines(ours), child
         try:
-            spawned = self._expect("spawned", 10.0)
+            self._fork(command, log_r, log_w)
+            spawned = self._expect({"spawned"})
             self.pid = int(spawned["pid"])
-            keeper = procfs.process(child)
-            self._entry = {
-                "marker": marker,
-                "boot_id": procfs.boot_id(),
-                "supervisor": [child, keeper.starttime if keeper else 0],
-                "server": [self.pid, int(spawned["starttime"])],
-                "sessions": [self.pid],
-            }
-            durable.replace(self._ledger, durable.canonical(self._entry), 0o600)
-            ours.sendall(b"go\n")
-            answer = self._expect(("started", "failed"), 10.0)
+            keeper, server = procfs.process(self._supervisor), procfs.process(self.pid)
+            if self._control is None or keeper is None or server is None:
+                raise OSError(errno.ESRCH, "the supervisor was killed")
+            self._ledger.open(marker, keeper, server, log_r)
+            self._control.sendall(b"go\n")
+            answer = self._expect({"started", "failed"})
             if answer["event"] == "failed":
                 raise OSError(answer["errno"], os.strerror(answer["errno"]), command.argv[0])
             self.started_at = float(answer["t"])
@@ -87,15 +79,35 @@ class ProcessLauncher:
             self.stop(0.0)
             os.close(log_r)
             raise
+        finally:
+            os.close(log_w)
         return log_r
 
-    def _expect(self, events: Any, timeout_s: float) -> dict[str, Any]:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+    def _fork(self, command: Command, log_r: int, log_w: int) -> None:
+        """Forks the supervisor. An exception or signal must not let it run on as a second agent."""
+        ours, theirs = socket.socketpair()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.HELD_SIGNALS)
+        try:
+            child = os.fork()
+            if child == 0:
+                try:
+                    ours.close()
+                    os.close(log_r)
+                    supervisor.main(command, log_w, theirs)
+                finally:
+                    os._exit(1)
+            self._control, self._lines, self._supervisor = ours, supervisor.Lines(ours), child
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _expect(self, events: Collection[str]) -> dict[str, Any]:
+        deadline = time.monotonic() + TO_ANSWER_S
+        while time.monotonic() < deadline and self._control is not None:
             for message in self._receive(deadline - time.monotonic()):
                 if message["event"] in events:
                     return message
-        raise OSError(110, f"the supervisor did not say {events}")
+        raise OSError(errno.ESRCH, f"the supervisor did not say {' or '.join(sorted(events))}")
 
     def _receive(self, wait_s: float) -> list[dict[str, Any]]:
         """Reads what the supervisor says within a time, and notes an exit."""
@@ -125,25 +137,17 @@ class ProcessLauncher:
             self._control = None
 
     def wait(self, seconds: float) -> bool:
-        """Waits; returns early, with True, when the server's first process has ended."""
+        """Waits; returns early, with True, when the first process or the supervisor has ended."""
         if self.exit_status is None and self._control is not None:
             self._receive(seconds)
-        elif seconds > 0 and self.exit_status is None:
-            time.sleep(seconds)
         return self.exit_status is not None or self._control is None
-
-    @property
-    def supervised(self) -> bool:
-        """Whether the supervisor still answers for the tree."""
-        return self._control is not None
 
     def tree(self) -> list[procfs.Process]:
         """Returns the living processes; new sessions among them are noted in the ledger."""
-        living = procfs.descendants(self._supervisor)
-        sessions = {one.session for one in living} | set(self._entry.get("sessions", []))
-        if self._entry and sessions != set(self._entry["sessions"]):
-            self._entry["sessions"] = sorted(sessions)
-            durable.replace(self._ledger, durable.canonical(self._entry), 0o600)
+        if not self._supervisor:
+            return []
+        living = [one for one in procfs.descendants(self._supervisor) if one.state != "Z"]
+        self._ledger.note(living)
         return living
 
     def read_bytes(self) -> Optional[int]:
@@ -158,10 +162,20 @@ class ProcessLauncher:
             total = None if total is None else total + (part or 0)
         return total
 
-    def owns_listener(self, port: int) -> bool:
-        """Says whether the socket listening on a port belongs to this server."""
-        inodes = procfs.listeners(port)
-        return any(procfs.holds_socket(one.pid, inodes) for one in self.tree())
+    def owns_listener(self, port: int, address: str = "") -> Optional[bool]:
+        """Says whether all sockets that listen on a port are this server's.
+
+        Sockets that share a port (SO_REUSEPORT) take turns in answering, so one is not enough.
+
+        Returns:
+            None if nothing listens there.
+        """
+        theirs = procfs.listeners(port, address)
+        if not theirs:
+            return None
+        for one in self.tree():
+            theirs -= procfs.sockets(one.pid)
+        return not theirs
 
     def stop(self, grace_s: float, idle: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Ends everything that was launched; safe to call twice.
@@ -172,7 +186,7 @@ class ProcessLauncher:
 
         Returns:
             ``seconds``, ``killed`` (SIGKILL was needed for the first process), ``left`` (processes
-            that lived on after it ended) and ``stuck`` (would not die).
+            that lived on 2 s after it had ended) and ``stuck`` (would not die).
         """
         begun = time.monotonic()
         killed = False
@@ -180,32 +194,48 @@ class ProcessLauncher:
         if self._control is not None:
             if grace_s > 0:
                 supervisor_say(self._control, "term")
-                while self.exit_status is None and time.monotonic() - begun < grace_s:
+                while not self.wait(0.1) and time.monotonic() - begun < grace_s:
                     idle()
-                    if self.wait(0.1):
-                        break
                 killed = self.exit_status is None
-                left = sum(1 for one in self.tree() if one.state != "Z" and one.pid != self.pid)
-            if self._control is not None:
-                supervisor_say(self._control, "kill")
-            while self._control is not None and self.read_bytes_at_end is None:
-                if any(m["event"] in ("empty", "lost") for m in self._receive(40.0)):
-                    break
-                if time.monotonic() - begun > grace_s + 60:
-                    break
+                left = self._followers(0.0 if killed else min(grace_s, TO_FOLLOW_S))
+            self._sweep(idle)
+        if self._supervisor and not _reaped(self._supervisor):
+            self._lost = True
         self._close()
-        if self._supervisor:
-            _end_supervisor(self._supervisor)
-            self._supervisor = 0
+        self._supervisor = 0
         if self._lost:  # orphans of a supervisor that was killed: the agent is a subreaper too
             self.stuck = sorted({*self.stuck, *supervisor.sweep(os.getpid())})
-        self._ledger.unlink(missing_ok=True)
+            self._lost = False
+        if not self.stuck:
+            self._ledger.close()
         return {
             "seconds": round(time.monotonic() - begun, 3),
             "killed": killed,
             "left": left,
             "stuck": self.stuck,
         }
+
+    def _followers(self, wait_s: float) -> int:
+        """Returns how many processes outlive the first one by more than a while."""
+        end = time.monotonic() + wait_s
+        while True:
+            left = sum(1 for one in self.tree() if one.pid != self.pid)
+            if not left or time.monotonic() > end:
+                return left
+            time.sleep(0.05)
+
+    def _sweep(self, idle: Callable[[], None]) -> None:
+        """Has the supervisor end the tree; one that was stopped is continued first."""
+        end = time.monotonic() + supervisor.SWEEP_LIMIT_S + TO_ANSWER_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._supervisor, signal.SIGCONT)
+        if self._control is not None:
+            supervisor_say(self._control, "kill")
+        while self._control is not None and self.read_bytes_at_end is None:
+            self._receive(1.0)
+            idle()
+            if time.monotonic() > end:
+                return
 
 
 def supervisor_say(control: socket.socket, word: str) -> None:
@@ -214,72 +244,15 @@ def supervisor_say(control: socket.socket, word: str) -> None:
         control.sendall(word.encode() + b"\n")
 
 
-def _end_supervisor(pid: int) -> None:
+def _reaped(pid: int) -> bool:
+    """Reaps the supervisor. Returns False if it had to be killed."""
     for _ in range(200):
         try:
             if os.waitpid(pid, os.WNOHANG)[0]:
-                return
+                return True
         except ChildProcessError:
-            return
+            return True
         time.sleep(0.01)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass
-
-
-def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
-    """Ends what an agent that was killed left behind, by its ledger.
-
-    A process is ours if it is of this boot and is the recorded server or supervisor (same pid and
-    start time), or in one of its sessions and not older, or carries its marker.
-
-    Returns:
-        the processes that were ended: pid and command.
-    """
-    try:
-        entry = json.loads(ledger.read_bytes())
-        marker = str(entry["marker"])
-        oldest = int(entry["server"][1])
-        sessions = {int(one) for one in entry["sessions"]}
-        named = {(int(pid), int(start)) for pid, start in (entry["supervisor"], entry["server"])}
-        same_boot = entry["boot_id"] == procfs.boot_id()
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError):
-        ledger.unlink(missing_ok=True)
-        return []
-    ended: dict[int, str] = {}
-    quiet = 0
-    while same_boot and quiet < 2:
-        mine = [
-            one
-            for one in procfs.processes().values()
-            if one.state != "Z"
-            and one.pid != os.getpid()
-            and one.starttime >= oldest - 1000
-            and (
-                (one.pid, one.starttime) in named
-                or one.session in sessions
-                or _carries(one.pid, marker)
-            )
-        ]
-        for one in mine:
-            ended.setdefault(one.pid, procfs.command(one.pid))
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(one.pid, signal.SIGKILL)
-        quiet = 0 if mine else quiet + 1
-        time.sleep(0.02)
-        if len(ended) > 100_000:
-            break
-    ledger.unlink(missing_ok=True)
-    return [{"pid": pid, "command": text} for pid, text in sorted(ended.items())]
-
-
-def _carries(pid: int, marker: str) -> bool:
-    try:
-        data = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-    return f"COLDPROOF_RUN={marker}".encode() in data.split(b"\0")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False

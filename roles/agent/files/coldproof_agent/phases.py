@@ -71,18 +71,15 @@ class Phases:
 
         ``unattributed`` is always there; the sum is ``load_s``.
         """
+        end = round(load_s * 1000)
         with self._lock:
-            edges = [edge for edge in self._edges if edge[0] < load_s] or [(0.0, UNATTRIBUTED)]
-        spent: dict[str, float] = {}
-        for (begun, name), (end, _) in zip(edges, [*edges[1:], (load_s, "")]):
-            spent[name] = spent.get(name, 0.0) + end - begun
-        spent.setdefault(UNATTRIBUTED, 0.0)
-        spent[UNATTRIBUTED] = spent.pop(UNATTRIBUTED)
-        rounded = {name: round(seconds, 3) for name, seconds in spent.items()}
-        rounded[UNATTRIBUTED] = round(
-            max(0.0, load_s - sum(v for k, v in rounded.items() if k != UNATTRIBUTED)), 3
-        )
-        return [{"name": name, "seconds": seconds} for name, seconds in rounded.items()]
+            edges = [(round(at * 1000), name) for at, name in self._edges]
+        edges = [edge for edge in edges if edge[0] < end] or [(0, UNATTRIBUTED)]
+        spent: dict[str, int] = {}  # whole milliseconds: their sum is exact
+        for (begun, name), (over, _) in zip(edges, [*edges[1:], (end, "")]):
+            spent[name] = spent.get(name, 0) + over - begun
+        spent[UNATTRIBUTED] = spent.pop(UNATTRIBUTED, 0)
+        return [{"name": name, "seconds": part / 1000} for name, part in spent.items()]
 
     def missing(self) -> list[str]:
         """Returns the expected markers that no line matched."""

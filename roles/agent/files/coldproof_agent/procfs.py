@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
+
+from coldproof_agent import redact
+
+_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 class Process(NamedTuple):
@@ -47,16 +53,21 @@ def processes() -> dict[int, Process]:
     return found
 
 
+def children(table: Iterable[Process]) -> dict[int, list[Process]]:
+    """Returns processes by the id of their parent."""
+    found: dict[int, list[Process]] = {}
+    for one in table:
+        found.setdefault(one.ppid, []).append(one)
+    return found
+
+
 def descendants(root: int) -> list[Process]:
     """Returns the processes below one, without it; orphans of a subreaper count as its own."""
-    table = processes()
-    children: dict[int, list[Process]] = {}
-    for one in table.values():
-        children.setdefault(one.ppid, []).append(one)
+    below_of = children(processes().values())
     found: list[Process] = []
     queue = [root]
     while queue:
-        below = children.get(queue.pop(), [])
+        below = below_of.get(queue.pop(), [])
         found.extend(below)
         queue.extend(one.pid for one in below)
     return found
@@ -77,13 +88,30 @@ def read_bytes(pid: int) -> Optional[int]:
     return None
 
 
-def command(pid: int) -> str:
-    """Returns a process's command line, at most 120 characters, or its name."""
+def environment(pid: int) -> list[bytes]:
+    """Returns the NAME=value words a process was started with; none if one may not look."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        words = []
-    text = b" ".join(words).decode("utf-8", "replace").strip()
+        return []
+
+
+def cgroup(pid: int) -> Optional[str]:
+    """Returns the control groups of a process as /proc/<pid>/cgroup has them, None if unknown."""
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
+    except OSError:
+        return None
+
+
+def command(pid: int) -> str:
+    """Returns a process's command line, secrets hidden, at most 120 characters, or its name."""
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        data = b""
+    words = data.decode("utf-8", "replace").rstrip("\0").split("\0")
+    text = " ".join(redact.hide_argv(words, [])).strip()
     one = process(pid)
     return (text or (one.name if one else "?"))[:120]
 
@@ -119,8 +147,17 @@ def mappers(inodes: set[tuple[int, int]], skip: int = 0) -> dict[int, int]:
     return found
 
 
-def listeners(port: int) -> set[int]:
-    """Returns the socket inodes that listen on a TCP port, any address, IPv4 and IPv6."""
+def listeners(port: int, address: str = "") -> set[int]:
+    """Returns the socket inodes that listen on a TCP port, IPv4 and IPv6.
+
+    Args:
+        port: the port.
+        address: an IP address: only sockets that take connections to it. Else those of any.
+    """
+    try:
+        wanted: Optional[_Address] = ipaddress.ip_address(address)
+    except ValueError:
+        wanted = None
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -129,22 +166,43 @@ def listeners(port: int) -> set[int]:
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            where, _, number = fields[1].rpartition(":")
+            if fields[3] == "0A" and int(number, 16) == port and _takes(where, wanted):
                 inodes.add(int(fields[9]))
     return inodes
 
 
-def holds_socket(pid: int, inodes: set[int]) -> bool:
-    """Says whether a process has one of some sockets open."""
-    wanted = {f"socket:[{inode}]" for inode in inodes}
+def _takes(where: str, wanted: Optional[_Address]) -> bool:
+    """Says whether a socket bound to an address (32-bit words in host order) serves another."""
+    if wanted is None or wanted.is_unspecified:
+        return True
+    raw = bytes.fromhex(where)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    bound = ipaddress.ip_address(raw)
+    mapped = getattr(bound, "ipv4_mapped", None)
+    if bound.is_unspecified:
+        return bound.version >= wanted.version  # [::] takes IPv4 too
+    return wanted in (bound, mapped)
+
+
+def sockets(pid: int) -> set[int]:
+    """Returns the inodes of the sockets a process has open; none if one may not look."""
+    found: set[int] = set()
     try:
         entries = os.listdir(f"/proc/{pid}/fd")
     except OSError:
-        return False
+        return found
     for entry in entries:
-        try:
-            if os.readlink(f"/proc/{pid}/fd/{entry}") in wanted:
-                return True
-        except OSError:
-            continue
-    return False
+        kind, _, inode = (link(pid, int(entry)) or "").partition(":")
+        if kind == "socket":
+            found.add(int(inode.strip("[]")))
+    return found
+
+
+def link(pid: int, descriptor: int) -> Optional[str]:
+    """Returns what a descriptor is open on, a path or ``pipe:[inode]``; None if unknown."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{descriptor}")
+    except OSError:
+        return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from coldproof_agent import host, httpget
@@ -12,6 +15,7 @@ from coldproof_agent.launcher import ProcessLauncher
 
 MIN_POLL_S, MAX_POLL_S, POLL_SHARE = 0.02, 0.25, 0.01
 ANSWER_S = 2.0
+CONFIRM_S = 0.04
 WRONG_MODEL_S = 5.0
 
 
@@ -40,14 +44,33 @@ class Waited(NamedTuple):
 def free_port(address: str, wanted: int) -> int:
     """Returns the wanted port, or a free one for 0.
 
+    The free one is below the range that the kernel gives to outgoing connections, where there is
+    room: from that range it could be taken before the server binds it, even by our own polls.
+
     Raises:
         OSError: it is taken.
     """
+    below = range(10240, _first_ephemeral())
+    for port in [wanted] if wanted else random.sample(below, min(20, len(below))):
+        with contextlib.suppress(OSError):
+            return _bound(address, port)
+    return _bound(address, wanted)
+
+
+def _bound(address: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address, wanted))
+        probe.bind((address, port))
         return int(probe.getsockname()[1])
+
+
+def _first_ephemeral() -> int:
+    """Returns where the kernel's range for outgoing connections begins (ip(7)), 0 if unknown."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def wait(server: ProcessLauncher, check: Check, idle: Callable[[], None]) -> Waited:
@@ -69,36 +92,102 @@ def wait(server: ProcessLauncher, check: Check, idle: Callable[[], None]) -> Wai
         "ready": None,
         "first_token": None,
     }
-    ooms = host.kills_by_oom()
-    answered: Optional[float] = None
-    detail: Optional[str] = None
+    watch = _Watch(server, check, edges, host.kills_by_oom())
     notes_due = 0.5
     while True:
         elapsed = time.monotonic() - server.started_at
         interval = min(MAX_POLL_S, max(MIN_POLL_S, POLL_SHARE * elapsed))
         if server.wait(interval):
-            return _ended(server, edges, ooms, interval)
+            return watch.ended(interval)
         idle()
         elapsed = time.monotonic() - server.started_at
         if elapsed > notes_due:  # new sessions of daemons go to the ledger, ever more seldom
             server.tree()
             notes_due *= 2
         if elapsed > check.timeout_s:
-            outcome = "wrong_model" if answered is not None else "timeout"
-            why = detail or f"not ready within {check.timeout_s:g} s"
-            return Waited(outcome, why, None, round(elapsed, 3), edges, interval)
-        problem = _poll(server, check, edges)
-        now = time.monotonic() - server.started_at
+            return watch.given_up(interval)
+        over = watch.poll(interval)
+        if over is not None:
+            return over
+
+
+def still(server: ProcessLauncher, waited: Waited) -> Waited:
+    """Takes "ready" back if the server has ended since: call it when all evidence is taken."""
+    if waited.load_s is None or not server.wait(0.0):
+        return waited
+    detail = f"was ready after {waited.load_s:.3f} s, then: {_why(server)}"
+    edges = {**waited.edges, "ready": None}
+    return waited._replace(outcome="crashed", detail=detail, load_s=None, edges=edges)
+
+
+class _Watch:
+    """What has been seen of one start so far."""
+
+    def __init__(
+        self, server: ProcessLauncher, check: Check, edges: dict[str, Optional[float]], ooms: int
+    ) -> None:
+        self._server, self._check, self._edges, self._ooms = server, check, edges, ooms
+        self._wrong_since: Optional[float] = None
+        self._outcome = "timeout"
+        self._detail: Optional[str] = None
+        self._took_back = 0
+
+    def poll(self, interval: float) -> Optional[Waited]:
+        """Asks once; if it was ready, once more: many a server answers and dies, or goes back.
+
+        Returns:
+            how it ended, None if it goes on.
+        """
+        problem = _poll(self._server, self._check, self._edges)
         if problem is None:
-            edges["ready"] = edges["ready"] or round(now, 3)
-            return _confirm(server, check, edges, ooms, interval)
-        if problem[0] == "foreign_listener":
-            return Waited(*problem, None, round(now, 3), edges, interval)
-        detail = problem[1] or detail
-        if problem[0] == "wrong_model":
-            answered = answered or now
-            if now - answered > WRONG_MODEL_S:
-                return Waited("wrong_model", detail, None, round(now, 3), edges, interval)
+            self._edges["ready"] = self._now()
+            if self._server.wait(CONFIRM_S):
+                return self.ended(interval)
+            problem = _poll(self._server, self._check, self._edges)
+            if problem is None:
+                load_s = float(self._edges["ready"] or 0.0)
+                detail = "answered 200 and took it back" if self._took_back else None
+                return Waited("ready", detail, load_s, load_s, self._edges, interval)
+            self._take_back()
+        outcome, detail = problem
+        self._detail = detail or self._detail
+        if outcome == "foreign_listener":
+            self._edges.update(port_open=None, health_200=None)
+            return self._over(outcome, interval)
+        if outcome == "wrong_model":
+            self._wrong_since = self._wrong_since or self._now()
+            if self._now() - self._wrong_since > WRONG_MODEL_S:
+                return self._over(outcome, interval)
+        return None
+
+    def ended(self, interval: float) -> Waited:
+        """Returns how a server ended that has ended."""
+        again = "answered 200 once, then: " if self._edges["ready"] or self._took_back else ""
+        self._take_back()
+        elapsed = self._now()
+        self._detail = f"{again}{_why(self._server)} after {elapsed:.1f} s"
+        if host.kills_by_oom() > self._ooms and self._server.exit_status in (-9, 137):
+            self._detail = f"{again}the kernel's OOM killer ended a process after {elapsed:.1f} s"
+            return self._over("oom", interval)
+        return self._over("crashed", interval)
+
+    def given_up(self, interval: float) -> Waited:
+        """Returns what is to be said when the time is over."""
+        self._detail = self._detail or f"not ready within {self._check.timeout_s:g} s"
+        if self._server.owns_listener(self._check.port, self._check.host) is False:
+            self._detail = _foreign(self._check)
+            return self._over("foreign_listener", interval)
+        return self._over("timeout" if self._wrong_since is None else "wrong_model", interval)
+
+    def _take_back(self) -> None:
+        self._took_back += self._edges["ready"] is not None
+        self._edges.update(ready=None, models_200=None)
+
+    def _over(self, outcome: str, interval: float) -> Waited:
+        return Waited(outcome, self._detail, None, self._now(), self._edges, interval)
+
+    def _now(self) -> float:
+        return round(time.monotonic() - self._server.started_at, 3)
 
 
 def _poll(
@@ -106,24 +195,29 @@ def _poll(
 ) -> Optional[tuple[str, Optional[str]]]:
     """Asks once. Returns None if ready, else what is not so yet."""
     if check.health_path and edges["health_200"] is None and check.health_path != check.path:
+        asked = time.monotonic()
         health = httpget.get(check.host, check.port, check.health_path, ANSWER_S)
         if not health.connected:
             return "waiting", None
-        _edge(server, edges, "port_open")
+        _edge(server, edges, "port_open", asked)
         if health.status == 200:
             _edge(server, edges, "health_200")
         elif health.status == 503:
-            return "waiting", None
+            return "waiting", f"{check.health_path} answered 503"
+    asked = time.monotonic()
     answer = httpget.get(check.host, check.port, check.path, ANSWER_S)
     if not answer.connected:
         return "waiting", None
-    _edge(server, edges, "port_open")
+    _edge(server, edges, "port_open", asked)
     if answer.status != 200:
         return "waiting", answer.problem or f"{check.path} answered {answer.status}"
-    if not server.owns_listener(check.port):
-        if server.wait(0.0):
-            return "waiting", None
-        return "foreign_listener", f"port {check.port} is answered by a process we did not start"
+    owned = server.owns_listener(check.port, check.host)
+    if owned is False and not server.wait(MIN_POLL_S):  # it may be forking, or ending: look again
+        owned = server.owns_listener(check.port, check.host)
+        if owned is False and not server.wait(0.0):
+            return "foreign_listener", _foreign(check)
+    if not owned:
+        return "waiting", None
     if check.model_id is not None:
         named = _models(answer.json())
         if check.model_id not in named:
@@ -133,9 +227,18 @@ def _poll(
     return None
 
 
-def _edge(server: ProcessLauncher, edges: dict[str, Optional[float]], name: str) -> None:
+def _foreign(check: Check) -> str:
+    return f"port {check.port} is answered by a process we did not start"
+
+
+def _edge(
+    server: ProcessLauncher,
+    edges: dict[str, Optional[float]],
+    name: str,
+    at: Optional[float] = None,
+) -> None:
     if edges[name] is None:
-        edges[name] = round(time.monotonic() - server.started_at, 3)
+        edges[name] = round((time.monotonic() if at is None else at) - server.started_at, 3)
 
 
 def _models(body: Any) -> list[str]:
@@ -146,36 +249,8 @@ def _models(body: Any) -> list[str]:
         return []
 
 
-def _confirm(
-    server: ProcessLauncher,
-    check: Check,
-    edges: dict[str, Optional[float]],
-    ooms: int,
-    interval: float,
-) -> Waited:
-    """Asks again: a server that answered once and died was never ready."""
-    load_s = edges["ready"]
-    if (
-        server.wait(MIN_POLL_S * 2)
-        or httpget.get(check.host, check.port, check.path, ANSWER_S).status != 200
-    ):
-        server.wait(0.5)
-        edges["ready"] = None
-        ended = _ended(server, edges, ooms, interval)
-        return ended._replace(detail=f"answered 200 once, then: {ended.detail}")
-    return Waited("ready", None, load_s, float(load_s or 0.0), edges, interval)
-
-
-def _ended(
-    server: ProcessLauncher, edges: dict[str, Optional[float]], ooms: int, interval: float
-) -> Waited:
-    elapsed = round(time.monotonic() - server.started_at, 3)
+def _why(server: ProcessLauncher) -> str:
     status = server.exit_status
     if status is None:
-        why = "no answer any more" if server.supervised else "its supervisor was killed"
-    else:
-        why = f"signal {-status}" if status < 0 else f"exit status {status}"
-    outcome = "crashed"
-    if host.kills_by_oom() > ooms and status in (-9, 137):
-        outcome, why = "oom", "the kernel's OOM killer ended a process"
-    return Waited(outcome, f"{why} after {elapsed:.1f} s", None, elapsed, edges, interval)
+        return "its supervisor was killed"
+    return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import compilecache, gpu, ready
+from coldproof_agent import compilecache, gpu, ready, redact
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
 from coldproof_agent.launcher import ProcessLauncher
@@ -68,19 +68,21 @@ class Attempt:
         waited = ready.Waited("interrupted", None, None, 0.0, {}, 0.0)
         seen.before()
         try:
-            pipe = server.start(self.command, self._name)
-            secret = list(scene.secret.values())
-            log = ServerLog(pipe, self._log_path, server.started_at, secret, on_line)
-            waited = ready.wait(server, self._check(), status.beat)
-            seen.at_ready(server)
+            try:
+                pipe = server.start(self.command, self._name)
+            except OSError as error:
+                waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
+            else:
+                log = ServerLog(pipe, self._log_path, server.started_at, self._secrets(), on_line)
+                waited = ready.wait(server, self._check(), status.beat)
+                seen.at_ready(server)
             if waited.load_s is not None:
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
                 if self._step.mode == "prime":
                     scene.after_prime()
                     seen.after_prime()
-        except OSError as error:
-            waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
+                waited = ready.still(server, waited)
         finally:
             status.set(phase="stopping")
             stopped = server.stop(float(scene.plan.settings["stop_timeout_s"]), status.beat)
@@ -96,6 +98,11 @@ class Attempt:
             stopped,
             memory,
         )
+
+    def _secrets(self) -> list[str]:
+        """Returns what must not show in the log: engines print their arguments."""
+        found = redact.found_in(self.command.argv, self.command.env)
+        return [*self._scene.secret.values(), *found]
 
     def _check(self) -> ready.Check:
         settings, data = self._scene.plan.settings, self._scene.profile.data

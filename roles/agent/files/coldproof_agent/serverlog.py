@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from coldproof_agent import redact
+
 MAX_FILE = 4 << 20
 MAX_LINE = 16 << 10
 TAIL_LINES = 40
+FLOOD = 1 << 16  # bytes at once: what a pipe holds (pipe(7)), so it was full
 _ENDS = re.compile(rb"[\r\n]+")
 
 
@@ -41,7 +44,9 @@ class ServerLog:
         self._pipe = pipe
         self._path = path
         self._started_at = started_at
-        self._secrets = [one for one in secrets if one]
+        self._secrets = [one.encode() for one in redact.forms(secrets)]
+        self._longest = max(map(len, self._secrets), default=0)
+        self._written = 0
         self._on_line = on_line
         self.bytes = 0
         self.lines = 0
@@ -52,47 +57,64 @@ class ServerLog:
         self._thread.start()
 
     def _pump(self) -> None:
-        rest = b""
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-        written = 0
+        """Reads until the end, whatever becomes of the file: a full pipe would stop the server."""
+        file = -1
         try:
-            while True:
-                data = os.read(self._pipe, 1 << 18)
-                stamp = time.monotonic() - self._started_at
-                if not data:
-                    break
-                self.bytes += len(data)
-                *lines, rest = _ENDS.split(rest + data)
-                if len(rest) > MAX_LINE:
-                    lines, rest = [*lines, rest], b""
-                if written > MAX_FILE and len(lines) > TAIL_LINES:
-                    # A flood: the file is full, so only what may be the tail is looked at.
-                    self.lines += len(lines) - TAIL_LINES
-                    lines = lines[-TAIL_LINES:]
-                for raw in lines:
-                    written += self._take(raw, stamp, file, written)
-            if rest:
-                self._take(rest, time.monotonic() - self._started_at, file, written)
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             self.problem = str(error)
-        finally:
+        rest = b""
+        within = False  # in a line that was too long and has been taken
+        while True:
+            data = os.read(self._pipe, 1 << 18)
+            stamp = time.monotonic() - self._started_at
+            if not data:
+                break
+            self.bytes += len(data)
+            *lines, rest = _ENDS.split(rest + data)
+            if within and lines:
+                lines.pop(0)
+                within = False
+            if within:
+                rest = b""
+            elif len(rest) > MAX_LINE + self._longest:
+                lines, rest, within = [*lines, rest], b"", True
+            if self._written > MAX_FILE and len(data) >= FLOOD and len(lines) > TAIL_LINES:
+                # The file is full and the pipe too: only what may be the tail is looked at.
+                self.lines += len(lines) - TAIL_LINES
+                lines = lines[-TAIL_LINES:]
+            for raw in lines:
+                self._take(raw, stamp, file)
+        self._take(rest, time.monotonic() - self._started_at, file)
+        if file >= 0:
             os.close(file)
-            os.close(self._pipe)
+        os.close(self._pipe)
 
-    def _take(self, raw: bytes, stamp: float, file: int, written: int) -> int:
+    def _take(self, raw: bytes, stamp: float, file: int) -> None:
         if not raw.strip():
-            return 0
-        line = raw[:MAX_LINE].decode("utf-8", "replace").replace("\0", "\\0")
+            return
         for secret in self._secrets:
-            line = line.replace(secret, "***")
+            raw = raw.replace(secret, b"***")
+        line = raw[:MAX_LINE].decode("utf-8", "replace").replace("\0", "\\0")
         self.lines += 1
         self._on_line(stamp, line)
         text = f"{stamp:.3f} {line}"
         self._tail.append(text[:2000])
-        if written > MAX_FILE:
+        if self._written > MAX_FILE:
             self.truncated = True
-            return 0
-        return os.write(file, text.encode("utf-8", "replace") + b"\n")
+        elif file >= 0 and not self.problem:
+            self._write(file, text.encode("utf-8", "replace") + b"\n")
+
+    def _write(self, file: int, data: bytes) -> None:
+        """Writes a line; after the first that cannot be written whole there is none any more."""
+        try:
+            written = os.write(file, data)
+        except OSError as error:
+            self.problem = str(error)
+            return
+        self._written += written
+        if written != len(data):
+            self.problem = "short write: the disk is full"
 
     def close(self, wait_s: float = 5.0) -> None:
         """Waits until the pipe's other ends are closed and all is written."""

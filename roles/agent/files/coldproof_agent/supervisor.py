@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import gc
 import json
 import os
 import select
@@ -22,6 +24,8 @@ from coldproof_agent import procfs
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 SWEEP_LIMIT_S = 30.0
+# Held back while the supervisor is forked: it ignores them, and must not take one as the agent.
+HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 class Command(NamedTuple):
@@ -81,7 +85,7 @@ def _reap() -> Optional[dict[int, int]]:
 
 
 def main(command: Command, log: int, control: socket.socket) -> None:
-    """Runs in the forked supervisor and never returns.
+    """Runs in the forked supervisor and never returns. ``HELD_SIGNALS`` are blocked on entry.
 
     Protocol, one JSON line each: it says ``spawned`` (pid, starttime), waits for ``go`` so that
     the agent can record the process durably before it exists as a server, says ``started`` (t,
@@ -98,9 +102,12 @@ def main(command: Command, log: int, control: socket.socket) -> None:
 def _supervise(command: Command, log: int, control: socket.socket) -> None:
     os.setsid()
     become_subreaper()
+    gc.disable()
+    _close_all_but({0, 1, 2, log, control.fileno()})
     wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    for number in HELD_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
     gate_r, gate_w = os.pipe2(os.O_CLOEXEC)
@@ -114,12 +121,14 @@ def _supervise(command: Command, log: int, control: socket.socket) -> None:
     one = procfs.process(server)
     say(control, event="spawned", pid=server, starttime=one.starttime if one else 0)
     lines = Lines(control)
+    lives = True
     while True:
         ready, _, _ = select.select([control.fileno(), wake_r], [], [])
         if wake_r in ready:
             os.read(wake_r, 4096)
             ended = _reap() or {}
             if server in ended:
+                lives = False
                 status = os.waitstatus_to_exitcode(ended[server])
                 say(control, event="exited", status=status, t=time.monotonic())
         if control.fileno() not in ready:
@@ -129,7 +138,7 @@ def _supervise(command: Command, log: int, control: socket.socket) -> None:
                 stuck = sweep(os.getpid())
                 say(control, event="empty", read_bytes=procfs.read_bytes(os.getpid()), stuck=stuck)
                 return
-            if word == "term":
+            if word == "term" and lives:  # once reaped, its id may be somebody else's
                 _kill(server, signal.SIGTERM)
             if word == "go":
                 begun = time.monotonic()
@@ -139,6 +148,14 @@ def _supervise(command: Command, log: int, control: socket.socket) -> None:
                     say(control, event="failed", errno=int(failure), t=begun)
                 else:
                     say(control, event="started", t=begun)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Closes what the agent had open: its lock must be free as soon as it is dead."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
 
 
 def _become_server(command: Command, log: int, gate_r: int, gate_w: int, report: int) -> None:
@@ -166,8 +183,8 @@ def _become_server(command: Command, log: int, gate_r: int, gate_w: int, report:
             os.setuid(command.uid)
         os.chdir(command.cwd)
         os.execve(command.argv[0], list(command.argv), dict(command.env))
-    except OSError as error:
-        os.write(report, str(error.errno).encode())
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in argv or environment
+        os.write(report, str(getattr(error, "errno", errno.EINVAL)).encode())
     finally:
         os._exit(status)
 

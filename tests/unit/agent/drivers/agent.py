@@ -1,0 +1,174 @@
+"""Stands in for the agent: launches a server as it does. ``agent.py JOB`` with a job in JSON.
+
+A process of its own, because launching makes the caller a subreaper that ends its descendants.
+It answers with JSON lines.
+"""
+
+import fcntl
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import coldproof_agent.cli  # what the real agent has loaded counts in its memory
+from coldproof_agent import launcher, procfs, ready, supervisor
+from coldproof_agent.errors import Refusal
+from coldproof_agent.serverlog import ServerLog
+from coldproof_agent.supervisor import Command
+
+assert coldproof_agent.cli
+Job = dict[str, Any]
+
+
+def say(**answer: Any) -> None:
+    """Prints one answer."""
+    print(json.dumps(answer), flush=True)
+
+
+def start(server: launcher.ProcessLauncher, job: Job) -> ServerLog:
+    """Starts the job's server, its log beside the ledger."""
+    rights = job.get("rights", {})
+    command = Command(job["argv"], {**os.environ, **job.get("env", {})}, "/", **rights)
+    pipe = server.start(command, job["marker"])
+    return ServerLog(pipe, Path(job["ledger"]).with_suffix(".log"), server.started_at)
+
+
+def check_of(job: Job) -> ready.Check:
+    """Returns the job's idea of readiness."""
+    health = job.get("health")
+    path = job.get("path", "/v1/models")
+    return ready.Check("127.0.0.1", job["port"], path, health, job["model_id"], job["timeout_s"])
+
+
+def cpu_s(pid: int) -> float:
+    """Returns the processor seconds of a process, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pss_mib(pid: int) -> float:
+    """Returns the memory of a process, shared pages divided by their users."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no Pss")
+
+
+def left() -> list[str]:
+    """Returns what lives below this process."""
+    below = procfs.descendants(os.getpid())
+    return [f"{one.pid} {one.name}" for one in below if one.state != "Z"]
+
+
+def run(job: Job) -> None:
+    """Starts, waits until ready, stops; says everything."""
+    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    answer: Job = {"waited": None, "error": None}
+    log = None
+    try:
+        log = start(server, job)
+        spent = cpu_s(os.getpid())
+        waited = ready.wait(server, check_of(job), lambda: None)
+        keeper = procfs.process(server.pid)
+        pids = [os.getpid()] + ([keeper.ppid] if keeper and job.get("cost") else [])
+        if job.get("cost"):
+            answer["cpu_s"] = cpu_s(os.getpid()) - spent + cpu_s(pids[-1])
+            answer["pss_mib"] = [pss_mib(pid) for pid in pids]
+        time.sleep(job.get("evidence_s", 0.0))
+        waited = ready.still(server, waited)
+        answer["waited"] = waited._asdict()
+        answer["tree"] = [one.name for one in server.tree()]
+    except OSError as error:
+        answer["error"] = str(error)
+    finally:
+        answer["stopped"] = server.stop(job.get("grace_s", 2.0))
+        if log:
+            log.close()
+            answer["log"] = log.tail()
+    answer["again"] = server.stop(1.0)
+    answer["exit_status"] = server.exit_status
+    answer["left"] = left()
+    answer["ledger"] = Path(job["ledger"]).exists()
+    say(**answer)
+
+
+def hold(job: Job) -> None:
+    """Starts, says who lives, and keeps the server until it is interrupted or killed."""
+    if "lock" in job:
+        fcntl.flock(os.open(job["lock"], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    say(agent=os.getpid())
+    try:
+        start(server, job)
+        say(pid=server.pid)
+        known = 0
+        while not server.wait(0.02):
+            tree = server.tree()
+            if len(tree) >= job.get("family", 1) and len(tree) != known:
+                keeper = procfs.process(server.pid)
+                known = len(tree)
+                say(supervisor=keeper.ppid if keeper else 0, tree=[one.pid for one in tree])
+    except KeyboardInterrupt:
+        say(interrupted=True)
+    finally:
+        stopped = server.stop(1.0)
+        say(stopped=stopped, left=left())
+
+
+def kill_supervisors(job: Job) -> None:
+    """Kills supervisor after supervisor, each at a random instant of its life."""
+    chance = random.Random(job["seed"])
+    outcomes: dict[str, int] = {}
+    for number in range(job["count"]):
+        server = launcher.ProcessLauncher(Path(job["ledger"]))
+        delay = chance.uniform(0.0, job["within_s"])
+        done = threading.Event()
+        killer = threading.Thread(target=kill_child, args=(delay, done))
+        killer.start()
+        try:
+            start(server, job)
+            while not done.is_set():
+                server.wait(0.005)
+            outcome = "lost" if server.wait(1.0) and server.exit_status is None else "seen"
+        except OSError:
+            outcome = "not started"
+        done.set()  # it never started: there is nobody to kill
+        killer.join()
+        stopped = server.stop(chance.choice([0.0, 0.2]))
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if left() or stopped["stuck"]:
+            say(number=number, left=left(), stopped=stopped)
+            return
+    say(outcomes=outcomes, left=left(), ledger=Path(job["ledger"]).exists())
+
+
+def kill_child(delay: float, done: threading.Event) -> None:
+    """Kills the first child that this process has after a while."""
+    time.sleep(delay)
+    mine = Path(f"/proc/self/task/{os.getpid()}/children")
+    while not done.is_set():
+        for pid in mine.read_text().split()[:1]:
+            os.kill(int(pid), signal.SIGKILL)
+            done.set()
+        time.sleep(0.0005)
+
+
+def leftovers(job: Job) -> None:
+    """Ends what an earlier agent left."""
+    try:
+        say(ended=launcher.end_leftovers(Path(job["ledger"])))
+    except Refusal as refusal:
+        say(refused=refusal.as_dict())
+
+
+if __name__ == "__main__":
+    supervisor.become_subreaper()
+    given = json.loads(sys.argv[1])
+    {"run": run, "hold": hold, "kill_supervisors": kill_supervisors, "leftovers": leftovers}[
+        given["do"]
+    ](given)
