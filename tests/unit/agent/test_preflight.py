@@ -132,5 +132,8 @@ def test_a_busy_gpu_is_refused(examine: Examine, tmp_path: Path) -> None:
     )
     tool.chmod(0o755)
     found = examine(env={"PATH": f"{tools}:{os.environ['PATH']}"})
-    assert found["codes"] == {"gpu_busy": "coldproof_gpus"}
+    assert found["codes"] == {"gpu_busy": "coldproof_gpu_allowed"}
     assert "train.py" in found["refusals"][0]["message"]
+    env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    assert examine(env=env, local={"gpu_allowed": ["python3"]})["ok"]
+    assert not examine(env=env, local={"gpu_allowed": ["dcgm-exporter"]})["ok"]

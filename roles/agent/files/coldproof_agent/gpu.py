@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from coldproof_agent import bounded
+from coldproof_agent.errors import Refusal
 
 TIMEOUT_S = 20.0
 _FIELDS = "index,uuid,name,memory.used,memory.total,driver_version,persistence_mode"
@@ -108,6 +109,37 @@ def tenants(wanted: Optional[Sequence[int]] = None) -> list[dict[str, Any]]:
         for row in rows
         if len(row) >= 4 and (row[0] in uuids or row[0].startswith("MIG-"))
     ]
+
+
+def need_idle(wanted: Optional[Sequence[int]], allowed: Sequence[str] = ()) -> None:
+    """Refuses GPUs on which somebody else computes.
+
+    Args:
+        wanted: indices; None means all.
+        allowed: names of programs that may be there, such as exporters: the last part of their
+            path, or all of it.
+
+    Raises:
+        Refusal: code ``gpu_busy``, naming the processes.
+    """
+    foreign = [
+        one
+        for one in tenants(wanted)
+        if not {str(one["name"]), _program(str(one["name"]))} & set(allowed)
+    ]
+    if foreign:
+        named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in foreign[:3])
+        raise Refusal(
+            "gpu_busy",
+            f"the GPU is used by {named}: end it, choose other GPUs (coldproof_gpus), or name it "
+            "in coldproof_gpu_allowed if it does not disturb",
+            "coldproof_gpu_allowed",
+        )
+
+
+def _program(name: str) -> str:
+    """Returns the last part of a command's first word."""
+    return (name.split() or [""])[0].rpartition("/")[2]
 
 
 def wait_released(

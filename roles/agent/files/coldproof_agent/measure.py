@@ -17,7 +17,6 @@ from coldproof_agent import (
     verdict,
     weights,
 )
-from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
 from coldproof_agent.files import FileRef
 from coldproof_agent.plan import Step
@@ -113,12 +112,7 @@ def _prepare(scene: Scene, step: Step, files: list[FileRef]) -> Optional[str]:
 def _idle_gpu(scene: Scene) -> dict[str, Any]:
     """Returns the GPU memory before the start. Raises Refusal if somebody else computes there."""
     wanted = scene.plan.local["gpus"]
-    tenants = gpu.tenants(wanted)
-    if tenants:
-        named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in tenants[:3])
-        raise Refusal(
-            "gpu_busy", f"the GPU is used by {named}: end it or choose others", "coldproof_gpus"
-        )
+    gpu.need_idle(wanted, scene.plan.local["gpu_allowed"])
     return gpu.look(wanted)
 
 

@@ -14,12 +14,14 @@ from coldproof_agent.errors import Refusal
 NAME = "coldproof-results.tar"
 FILES = ("plan.json", "journal.jsonl", "runs.jsonl", "storage_load_bench.csv", "agent.log")
 LOG_BYTES = 1 << 20
+FILE_BYTES = 60 << 20
 
 
 def pack(state: Path, name: str) -> dict[str, Any]:
     """Writes ``state``/coldproof-results.tar from what there is, with the agent running or not.
 
-    Logs over 1 MiB are packed by their first MiB; they stay whole on the node.
+    A server's log is packed by its first MiB, every other file by its first 60 MiB (the controller
+    takes 64); they stay whole on the node.
 
     Raises:
         Refusal: the campaign is not known here.
@@ -41,7 +43,7 @@ def pack(state: Path, name: str) -> dict[str, Any]:
     return {"ok": True, "path": str(state / NAME), "bytes": size, "sha256": digest}
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str, limit: int = 1 << 30) -> None:
+def _add(archive: tarfile.TarFile, path: Path, name: str, limit: int = FILE_BYTES) -> None:
     """Adds what a file holds now; it may grow meanwhile."""
     try:
         with open(path, "rb") as opened:

@@ -30,6 +30,7 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "host": "127.0.0.1",
     "port": 0,
     "gpus": None,
+    "gpu_allowed": [],
     "make_model_mib": 0,
 }
 

@@ -174,14 +174,7 @@ def _port(plan: Plan, state: Path) -> None:
 def _gpu(plan: Plan, state: Path) -> None:
     if locks.holder(state):
         return
-    busy = gpu.tenants(plan.local["gpus"])
-    if busy:
-        named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in busy[:3])
-        raise Refusal(
-            "gpu_busy",
-            f"the GPU is used by {named}: end it, or choose another GPU",
-            "coldproof_gpus",
-        )
+    gpu.need_idle(plan.local["gpus"], plan.local["gpu_allowed"])
     wanted = plan.local["gpus"]
     if wanted and len(gpu.look(wanted)["devices"]) < len(set(wanted)):
         raise Refusal("gpu_missing", f"not all of the GPUs {wanted} are here", "coldproof_gpus")
