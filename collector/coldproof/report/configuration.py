@@ -139,7 +139,8 @@ def _commands(runs: Sequence[Run]) -> list[str]:
     for run in (run for run in runs if run.record):
         argv = dig(run.record, "engine", "argv")
         if isinstance(argv, list) and argv:
-            command = redact(" ".join(str(word) for word in argv[:100]))
+            words = [_settled(run, str(word)) for word in argv[:100]]
+            command = redact(" ".join(words))
             found.setdefault(f"{command}{_environment(run)}", set()).add(run.node)
     lines = [
         f"- {cell(command, 600)} (on {listing([cell(node) for node in sorted(nodes)])})"
@@ -150,14 +151,25 @@ def _commands(runs: Sequence[Run]) -> list[str]:
     return ["Commands of the servers, secrets left out:", "", *lines] if lines else []
 
 
+def _settled(run: Run, word: str) -> str:
+    """Returns a word of a command line without what each start chooses anew."""
+    for field, shown in (("port", "PORT"), ("model_id", "MODEL_ID")):
+        if word == str(dig(run.record, "engine", field)):
+            return shown
+    return word
+
+
 def _environment(run: Run) -> str:
     given = dig(run.record, "engine", "env")
     if not isinstance(given, Mapping) or not given:
         return ""
     pairs = (
-        f"{name}={HIDDEN if SECRET_NAME.search(name) else given[name]}" for name in sorted(given)
+        f"{name}={HIDDEN if SECRET_NAME.search(name) else given[name]}"
+        for name in sorted(given)
+        if name not in EVERYWHERE
     )
-    return f" with {' '.join(pairs)}"
+    text = " ".join(pairs)
+    return f" with {text}" if text else ""
 
 
 def _text(record: Mapping[str, Any], *path: str) -> str:
@@ -171,5 +183,9 @@ def _number(record: Mapping[str, Any], *path: str) -> float | None:
     return float(value) if usable and abs(value) < 1e18 else None
 
 
+# The agent gives these to every server; runs.jsonl has their values.
+EVERYWHERE = frozenset(
+    ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PYTHONUNBUFFERED", "TMPDIR", "TZ", "USER"]
+)
 SERVER = (_engine, _model, _host, _gpu)
 STORAGE = (_mount, _device, _queue, _weights)

@@ -131,7 +131,7 @@ class Scene:
         given = self.plan.local["compile_cache_dirs"]
         return engineprofile.cache_folders(self.profile, self.where, env, given)
 
-    def describe_engine(self, command: Command) -> dict[str, Any]:
+    def describe_engine(self, command: Command, port: int, model_id: str) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""
         found = engineprofile.versions(self.profile, self.where)
         return {
@@ -146,6 +146,8 @@ class Scene:
             "env": redact.hide_env(command.env, list(self.secret)),
             "python": self.where.python,
             "user": self.where.user,
+            "port": port,
+            "model_id": model_id,
         }
 
     # -- the storage below ------------------------------------------------------------------

@@ -93,7 +93,7 @@ class Attempt:
             log.describe(scene.folder) if log else {"file": None, "tail": []},
             phases,
             watch,
-            scene.describe_engine(self.command),
+            scene.describe_engine(self.command, self._port, self._name),
             server.read_bytes_at_end,
             stopped,
             memory,
