@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from coldproof_agent import durable, makemodel
+from coldproof_agent import durable, makemodel, procfs
 from tests.unit.agent import plans
 
 ROOT = Path(__file__).parents[3]
@@ -237,3 +237,33 @@ def test_secrets_are_in_no_file_and_gone_at_the_end(tiny: Path, tmp_path: Path) 
         and one.name not in ("plan.json",)
     ]  # fmt: skip
     assert holding == []
+
+
+def test_clean_ends_everything_and_deletes_every_trace(
+    tiny: Path, tmp_path: Path, answer: Answer
+) -> None:
+    state = tmp_path / "state"
+    plans.put(state, plans.make(tiny, repeats=90))
+    started = answer("start", "--state", state)
+    end = time.monotonic() + 30
+    while not servers(state):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    done = answer("clean", "--state", state)
+    assert done["ok"]
+    assert done["ended"][0]["pid"] == started["pid"]
+    assert not state.exists()
+    assert servers(state) == []
+    agent = procfs.process(int(started["pid"]))
+    assert agent is None or agent.state == "Z"
+    again = answer("clean", "--state", state)
+    assert again["ended"] == []
+    assert again["removed"] == []
+
+
+def test_clean_leaves_alone_what_is_not_ours(tmp_path: Path, answer: Answer) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "status.json").write_text("{}")
+    done = answer("clean", "--state", tmp_path)
+    assert done["left"] == ["notes.txt"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import launcher, locks, reboot
+from coldproof_agent import launcher, locks, procfs, reboot
 from coldproof_agent.errors import Refusal
 
 # What this or an older agent wrote into a state folder; what else lies there is not ours.
@@ -67,11 +67,17 @@ def clean(state: Path) -> dict[str, Any]:
     return {"ok": not left, "ended": ended, "removed": removed, "unit": unit, "left": left}
 
 
+def _lives(pid: int) -> bool:
+    """Says whether a process is there and has not ended yet."""
+    one = procfs.process(pid)
+    return one is not None and one.state != "Z"
+
+
 def _end(state: Path, pid: int) -> None:
     """Ends the agent; its supervisor then ends the server."""
     begun = time.monotonic()
     number = signal.SIGTERM
-    while locks.holder(state) is not None:
+    while locks.holder(state) is not None or _lives(pid):
         if time.monotonic() - begun > END_S:
             raise Refusal("agent_stuck", f"the agent (pid {pid}) does not end", None)
         if time.monotonic() - begun > END_S / 3:
