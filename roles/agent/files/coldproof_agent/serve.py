@@ -62,6 +62,10 @@ class Attempt:
             phases.line(stamp, text)
             watch.line(text)
 
+        def beat() -> None:
+            elapsed = round(time.monotonic() - server.started_at, 1)
+            status.beat(server_phase=phases.now(), elapsed_s=elapsed)
+
         status.set(phase="starting")
         memory: dict[str, Any] = {"devices": [], "used_mb": None, "reason": "never ready"}
         log: Optional[ServerLog] = None
@@ -74,7 +78,7 @@ class Attempt:
                 waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
             else:
                 log = ServerLog(pipe, self._log_path, server.started_at, self._secrets(), on_line)
-                waited = ready.wait(server, self._check(), status.beat)
+                waited = ready.wait(server, self._check(), beat)
                 seen.at_ready(server)
             if waited.load_s is not None:
                 status.set(phase="ready", last_s=waited.load_s)

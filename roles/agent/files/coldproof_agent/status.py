@@ -26,6 +26,8 @@ class Status:
             "campaign": campaign,
             "phase": "preparing",
             "run": None,
+            "server_phase": None,
+            "elapsed_s": None,
             "last_s": None,
             "step": 0,
             "of": of,
@@ -37,14 +39,16 @@ class Status:
         }
 
     def set(self, **fields: Any) -> None:
-        """Changes fields and writes the file."""
+        """Changes fields and writes the file; a new phase of the agent ends the server's."""
+        if "phase" in fields:
+            self._fields.update(server_phase=None, elapsed_s=None)
         self._fields.update(fields)
         self._write()
 
-    def beat(self) -> None:
-        """Writes the file again if the last time is ten seconds ago."""
+    def beat(self, **fields: Any) -> None:
+        """Writes the file again, with these fields changed, if the last time is ten seconds ago."""
         if time.monotonic() - self._last >= HEARTBEAT_S:
-            self._write()
+            self.set(**fields)
 
     def fail(self, code: str, message: str, variable: Optional[str]) -> None:
         """Ends with an error."""
