@@ -139,7 +139,7 @@ def test_ctrl_c_reaches_the_agent_alone(tmp_path: Path) -> None:
 
 
 def test_supervisors_killed_at_random_leave_nothing(tmp_path: Path) -> None:
-    count = 1000 if LONG else 25
+    count = 1000 if LONG else 20
     given = drive.job(
         tmp_path,
         "ok",
@@ -159,7 +159,7 @@ def test_supervisors_killed_at_random_leave_nothing(tmp_path: Path) -> None:
 
 def test_agents_killed_at_random_leave_nothing(tmp_path: Path) -> None:
     chance = drive.seeded("agent kills")
-    for _ in range(200 if LONG else 5):
+    for _ in range(200 if LONG else 3):
         given = drive.job(tmp_path, "family", do="hold")
         child = drive.agent(given)
         assert child.stdout is not None
@@ -272,7 +272,7 @@ def test_a_damaged_ledger_ends_nothing(tmp_path: Path, text: bytes) -> None:
 
 def test_agent_and_supervisor_killed_at_random_leave_what_the_ledger_ends(tmp_path: Path) -> None:
     chance = drive.seeded("double kills")
-    for _ in range(200 if LONG else 5):
+    for _ in range(200 if LONG else 3):
         given = drive.job(tmp_path, "family", family=1)
         with Held(given) as held:
             time.sleep(chance.uniform(0.0, 0.1))

@@ -33,9 +33,13 @@ def get(host: str, port: int, path: str, deadline_s: float) -> Answer:
     An answer that stays shorter than it says is none: its server may be dying.
     """
     end = time.monotonic() + deadline_s
+    # Not create_connection: it looks the address up each time, and a poll is to cost little.
+    connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        connection = socket.create_connection((host, port), timeout=deadline_s)
+        connection.settimeout(deadline_s)
+        connection.connect((host, port))
     except OSError as error:
+        connection.close()
         return Answer(False, None, b"", str(error))
     data = b""
     problem = None

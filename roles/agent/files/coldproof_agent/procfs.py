@@ -35,12 +35,17 @@ def pids() -> Iterator[int]:
 def process(pid: int) -> Optional[Process]:
     """Returns a process, or None if there is none of that id."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)  # not by Path: it is done for every process
+        try:
+            text = os.read(fd, 4096)
+        finally:
+            os.close(fd)
     except OSError:
         return None
-    name, _, rest = text.partition("(")[2].rpartition(")")
-    fields = rest.split()
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), name, fields[0])
+    name, _, rest = text.partition(b"(")[2].rpartition(b")")
+    state, ppid, _, session, *more = rest.split(None, 20)[:20]
+    shown = name.decode("utf-8", "replace")
+    return Process(pid, int(ppid), int(session), int(more[15]), shown, state.decode())
 
 
 def processes() -> dict[int, Process]:

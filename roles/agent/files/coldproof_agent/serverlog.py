@@ -93,8 +93,12 @@ class ServerLog:
     def _take(self, raw: bytes, stamp: float, file: int) -> None:
         if not raw.strip():
             return
+        cut = len(raw) > MAX_LINE
+        raw = raw[: MAX_LINE + self._longest]
         for secret in self._secrets:
             raw = raw.replace(secret, b"***")
+        if cut:  # what stands at the cut may be the first part of a secret
+            raw = raw[: len(raw) - self._longest]
         line = raw[:MAX_LINE].decode("utf-8", "replace").replace("\0", "\\0")
         self.lines += 1
         self._on_line(stamp, line)

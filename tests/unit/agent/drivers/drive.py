@@ -61,9 +61,11 @@ def agent(given: dict[str, Any], **env: str) -> subprocess.Popen[str]:
     )
 
 
-def run(given: dict[str, Any], timeout_s: float = 60.0, **env: str) -> dict[str, Any]:
+def run(
+    given: dict[str, Any], timeout_s: float = 60.0, env: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Runs the stand-in agent to its end. Returns its last answer."""
-    child = agent(given, **env)
+    child = agent(given, **(env or {}))
     output, errors = child.communicate(timeout=timeout_s)
     assert child.returncode == 0, errors
     answer = json.loads(output.splitlines()[-1])
