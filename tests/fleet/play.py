@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 280
 # These run on the controller, whatever the host.
 CONTROLLER_ACTIONS = {
-    "assert", "debug", "fail", "include_role", "include_tasks", "meta", "set_fact",
+    "assert", "collector", "debug", "fail", "include_role", "include_tasks", "meta", "set_fact",
     "validate_argument_spec",
 }  # fmt: skip
 
@@ -114,7 +114,7 @@ def _environment(directory: Path, log: Path) -> dict[str, str]:
     return kept | {
         "PWD": str(directory),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callbacks"),
+        "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/plugins/callback:{ROOT}/tests/fleet/callbacks",
         "ANSIBLE_CALLBACKS_ENABLED": "task_log",
         "ANSIBLE_NOCOLOR": "1",
         "FLEET_TASK_LOG": str(log),

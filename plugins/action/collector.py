@@ -1,0 +1,61 @@
+"""Runs a command of the collector on the controller: plugins/modules/collector.py documents it.
+
+Not ``command`` delegated to localhost: ``-e ansible_become=true`` beats every task's own
+``ansible_become``, and would run the controller's part as root. This plugin uses no connection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The action of one task, in a worker process of the controller."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(("argv", "stdin", "consumes"))
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs ``python -m coldproof ARGV`` and returns rc, stdout and stderr."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        argv = [str(word) for word in self._task.args.get("argv") or ()]
+        if not argv:
+            raise AnsibleActionFail("collector: argv is missing: the words after coldproof")
+        done = subprocess.run(
+            [sys.executable, "-m", "coldproof", *argv],
+            input=_text(self._task.args.get("stdin")),
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        result.update(rc=done.returncode, stdout=done.stdout, stderr=done.stderr, changed=True)
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+            result.update(failed=True, msg=said[-1])
+        elif self._task.args.get("consumes"):
+            Path(str(self._task.args["consumes"])).unlink(missing_ok=True)
+        return result
+
+
+def _environment() -> dict[str, str]:
+    """Returns the environment in which ``coldproof`` is this checkout's or collection's own."""
+    paths = [str(ROOT / "collector"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
