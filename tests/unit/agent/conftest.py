@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,18 @@ SOURCE = ROOT / "roles/agent/files"
 
 
 @pytest.fixture(scope="session")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder on a filesystem that can be cold, open to other users."""
-    folder = tmp_path_factory.mktemp("disk")
-    for one in (folder, *folder.parents):
-        if one.stat().st_uid == os.geteuid() and one != Path("/tmp"):
-            one.chmod(one.stat().st_mode | 0o055)
-    mount = storage.mount_of(str(folder))
-    if mount.filesystem in storage.MEMORY or mount.filesystem == "overlay":
-        pytest.skip(f"{folder} lies on {mount.filesystem}: nothing can be cold there")
-    return folder
+def disk() -> Iterator[Path]:
+    """A folder on a filesystem that can be cold, open to other users.
+
+    Not pytest's own: every session of pytest closes that to other users again.
+    """
+    with tempfile.TemporaryDirectory(prefix="coldproof-test-", dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        mount = storage.mount_of(name)
+        if mount.filesystem in storage.MEMORY or mount.filesystem == "overlay":
+            pytest.skip(f"{folder} lies on {mount.filesystem}: nothing can be cold there")
+        yield folder
 
 
 @pytest.fixture(scope="session")
