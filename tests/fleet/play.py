@@ -95,7 +95,7 @@ def run_playbook(
     done = subprocess.run(
         [*command, "-l", "gpu-nodes", *arguments],
         cwd=directory,
-        env=_environment(directory, log) | (environment or {}),
+        env=controller_environment(directory, log) | (environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -109,7 +109,8 @@ def run_playbook(
     return Play(done.returncode, done.stdout, tasks, directory / "reports")
 
 
-def _environment(directory: Path, log: Path) -> dict[str, str]:
+def controller_environment(directory: Path, log: Path) -> dict[str, str]:
+    """Returns the environment of a controller that works in `directory`, with a log of tasks."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     return kept | {
         "PWD": str(directory),
