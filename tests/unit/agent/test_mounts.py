@@ -87,3 +87,28 @@ def test_an_image_that_its_host_holds_in_the_cache_is_refuted(loop: Path, tmp_pa
     found = cold(loop / "model", tmp_path / "state")
     assert found["state"] == "refuted", found
     assert "leaf block device" in " ".join(found["reasons"])
+
+
+def test_a_mount_is_found_by_its_id_whatever_its_name(disk: Path) -> None:
+    """A name with a space and an accent, and a mount that another one hides."""
+    odd = disk / "tiér one"
+    odd.mkdir()
+    code = (
+        "import sys; from coldproof_agent import storage; "
+        "print(storage.mount_of(sys.argv[1]).filesystem, storage.devices_of(sys.argv[1]))"
+    )
+    script = (
+        f"mount -t tmpfs none '{odd}' && {sys.executable} -c '{code}' '{odd}' && "
+        f"mkdir '{odd}/in' && mount -t tmpfs none '{odd}/in' && mount --bind /var/tmp '{odd}' && "
+        f"mkdir -p /var/tmp/in && {sys.executable} -c '{code}' '{odd}/in'; rmdir /var/tmp/in"
+    )
+    words = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    done = subprocess.run(
+        [*words, "sh", "-c", script], env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(SOURCE)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "mount:" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    inner, hidden = done.stdout.splitlines()
+    assert inner == "tmpfs []"
+    assert hidden.split()[0] != "tmpfs"

@@ -25,7 +25,8 @@ def evidence(**changes: Any) -> Evidence:
     """Returns the evidence of a good cold start of 1 GiB, with changes."""
     good: dict[str, Any] = {
         "mode": "cold", "ready": True, "method": "evict", "weights": look(0.0),
-        "engine": look(0.0), "weights_bytes": GIB, "expected_bytes": 2 * GIB,
+        "engine": look(0.0),
+        "weights_bytes": GIB, "weights_logical": GIB, "expected_bytes": 2 * GIB,
         "device_bytes": 2 * GIB, "process_bytes": 2 * GIB, "devices": (2 * GIB, 2 * GIB),
         "engine_held": True,
         "network_bytes": None, "network": False, "guest": False, "unaccounted": None,
@@ -62,6 +63,12 @@ CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
     ("nothing read", {"process_bytes": 0}, "refuted", "weights+engine"),
     ("not counted", {"process_bytes": None}, "unproven", "weights+engine"),
     ("the disk below read nothing", {"devices": (2 * GIB, 0)}, "refuted", "weights+engine"),
+    ("others read as much", {"devices": (3 * GIB, 3 * GIB)}, "unproven", "weights+engine"),
+    ("others read below a loop", {"devices": (2 * GIB, int(2.3 * GIB))}, "unproven",
+     "weights+engine"),
+    ("others read little", {"devices": (int(2.1 * GIB), int(2.1 * GIB))}, "proven_cold",
+     "weights+engine"),
+    ("sparse", {"weights_logical": 2 * GIB}, "unproven", "weights+engine"),
     ("no device", {"devices": None}, "unproven", "weights+engine"),
     ("FUSE", {"unaccounted": "FUSE"}, "unproven", "weights+engine"),
     ("never ready", {"ready": False, "process_bytes": None}, "unproven", "weights+engine"),
@@ -82,7 +89,8 @@ CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
      "refuted", None),
     ("5 % read", {**WARM, "process_bytes": GIB // 20}, "proven_warm", None),
     ("more read", {**WARM, "process_bytes": GIB // 19}, "refuted", None),
-    ("1 GiB of 100 GiB", {**WARM, "weights_bytes": 100 * GIB, "process_bytes": GIB + 1},
+    ("1 GiB of 100 GiB", {**WARM, "weights_bytes": 100 * GIB, "weights_logical": 100 * GIB,
+      "process_bytes": GIB + 1},
      "refuted", None),
     ("not counted, warm", {**WARM, "process_bytes": None}, "unproven", None),
 ]  # fmt: skip

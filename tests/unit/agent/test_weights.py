@@ -61,10 +61,23 @@ def test_a_damaged_shard_is_named(small: Path) -> None:
     assert refusal(small).code == "weights_damaged"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"weight_map": 3}', '{"weight_map": {"a": "../b"}}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"weight_map": 3}', '{"weight_map": {"a": "../b.safetensors"}}']
+)
 def test_a_bad_index_is_named(small: Path, text: str) -> None:
     (small / "model.safetensors.index.json").write_text(text)
     assert refusal(small).code == "weights_index"
+
+
+def test_an_index_of_another_format_is_passed_by(small: Path) -> None:
+    other = {"weight_map": {"a": "pytorch_model-00001-of-00002.bin"}}
+    (small / "pytorch_model.bin.index.json").write_text(json.dumps(other))
+    assert len(weights.find(str(small))) == 2
+
+
+def test_an_empty_shard_is_named(small: Path) -> None:
+    (small / "model-00002-of-00002.safetensors").write_bytes(b"")
+    assert "0 bytes" in refusal(small).message
 
 
 def test_the_manifest_tells_two_models_apart(small: Path, tmp_path: Path) -> None:

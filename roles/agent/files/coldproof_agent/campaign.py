@@ -11,9 +11,8 @@ from typing import Any, Optional
 from coldproof_agent import (
     csvfile,
     durable,
-    engineprofile,
     gpu,
-    host,
+    identity,
     launcher,
     locks,
     makemodel,
@@ -22,7 +21,6 @@ from coldproof_agent import (
     reboot,
     redact,
     supervisor,
-    weights,
 )
 from coldproof_agent import (
     plan as plans,
@@ -109,7 +107,7 @@ class Campaign:
             self._recover()
             durable.need_space(self.state, NEEDED_BYTES)
             self._make_model()
-            self._same_node()
+            identity.check(self.plan, self.state, self.journal)
             held = locks.gpu_locks(gpu.look(self.plan.local["gpus"])["devices"])
             self._all(secret)
             del held
@@ -158,6 +156,7 @@ class Campaign:
             return
         repeats = int(self.plan.settings["repeats"])
         while len(self.journal.finished_pairs(tier, variant, warm_only)) < repeats:
+            self._need_time()
             pair = self.journal.next_pair(tier, variant)
             for mode in ("warm",) if warm_only else ("cold", "warm"):
                 step = Step(tier, variant, mode, pair)
@@ -200,6 +199,7 @@ class Campaign:
             settled = made and made[-1]["outcome"] == "ready" and not made[-1]["compile_changed"]
             if settled and scene.engine_files_found():
                 break
+            self._need_time()
             step = Step(scene.tier, scene.variant, "prime", None)
             made = [*made, self._run(scene, step, first=not made)]
             if made[-1]["outcome"] != "ready":
@@ -213,7 +213,8 @@ class Campaign:
             return False
         return True
 
-    def _run(self, scene: Scene, step: Step, first: bool = True) -> dict[str, Any]:
+    def _need_time(self) -> None:
+        """Ends the invocation when its time is over: before a prime run or a pair, never in one."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise Refusal(
                 "max_minutes",
@@ -221,6 +222,8 @@ class Campaign:
                 "to go on from here",
                 "coldproof_max_minutes",
             )
+
+    def _run(self, scene: Scene, step: Step, first: bool = True) -> dict[str, Any]:
         durable.need_space(self.state, NEEDED_BYTES)
         self.status.set(
             phase="preparing",
@@ -257,40 +260,6 @@ class Campaign:
         for path in self.plan.local["tier_paths"].values() if mib else ():
             self.status.set(phase="preparing", run=f"writing a model of {mib} MiB")
             makemodel.make(str(path), mib)
-
-    def _identity(self) -> dict[str, Any]:
-        """Returns what must not change while a campaign lasts."""
-        chosen = engineprofile.load(str(self.plan.settings["engine"]))
-        where = engineprofile.place(chosen, self.plan.local, self.state)
-        drivers = {str(one["driver"]) for one in gpu.look(self.plan.local["gpus"])["devices"]}
-        return {
-            "kernel": host.describe()["kernel"],
-            "driver": sorted(drivers),
-            "engine": engineprofile.versions(chosen, where),
-            "weights": {
-                name: weights.manifest(weights.find(path, chosen.data["weights"]))
-                for name, path in sorted(self.plan.local["tier_paths"].items())
-            },
-        }
-
-    def _same_node(self) -> None:
-        """Notes the node's identity, or compares it with that of the campaign's beginning."""
-        now = self._identity()
-        begun = self.journal.first("campaign")
-        if begun is None:
-            self.journal.note("campaign", campaign=self.plan.campaign, identity=now)
-            return
-        before = begun["identity"]
-        changed = [name for name in now if now[name] != before.get(name)]
-        if changed:
-            name = changed[0]
-            raise Refusal(
-                "node_changed",
-                f"{', '.join(changed)} changed since this campaign began here ({name}: "
-                f"{before.get(name)} then, {now[name]} now): its runs cannot be compared. "
-                "Begin a new campaign, or restore what it was.",
-                "coldproof_campaign",
-            )
 
     def _forget_secrets(self) -> None:
         (self.folder / "secrets.json").unlink(missing_ok=True)

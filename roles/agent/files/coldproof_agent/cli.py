@@ -174,11 +174,21 @@ def _ceiling(options: argparse.Namespace) -> tuple[Any, int]:
 
 def _measure(options: argparse.Namespace) -> tuple[Any, int]:
     pairs = [one.partition("=") for one in options.engine_env]
+    if not all(found for _, found, _ in pairs):
+        raise ValueError(f"--engine-env {options.engine_env}: each is NAME=VALUE")
+    try:
+        command = json.loads(options.engine_command)
+    except ValueError as error:
+        raise ValueError(
+            f'--engine-command {options.engine_command!r}: a JSON list, as ["serve", "x"] ({error})'
+        ) from error
+    if not 1 <= options.ready_timeout < 1e9:
+        raise ValueError(f"--ready-timeout {options.ready_timeout:g}: seconds, at least 1")
     settings = {
         "model": options.model,
         "max_model_len": options.max_model_len,
         "engine": options.engine,
-        "engine_command": json.loads(options.engine_command),
+        "engine_command": command,
         "engine_args": options.engine_arg,
         "engine_env": {name: value for name, _, value in pairs},
         "ready_path": options.ready_path,

@@ -59,15 +59,21 @@ class Watch:
         elif self._miss and self._miss.search(text):
             self.misses += 1
 
-    def verdict(self, argv: Sequence[str], changed: bool) -> str:
+    def verdict(self, argv: Sequence[str], before: Snapshot, after: Snapshot, known: bool) -> str:
         """Returns ``hit``, ``miss``, ``disabled`` or ``unknown``.
 
-        A start that changed the folders missed; one that said "hit", and changed nothing, hit.
+        Args:
+            argv: the command line.
+            before, after: the folders around the start.
+            known: whether the engine's folders are known at all.
+
+        A start that changed the folders missed. One that changed nothing hit if it said so or if
+        there was something to hit; if there was nothing, before or after, it uses no such cache.
         """
         if any(word in self._rules.get("disabled_args", ()) for word in argv):
             return "disabled"
-        if self.misses or (changed and (self._hit or self._miss)):
+        if not known:
+            return str(self._rules["default"])
+        if self.misses or before.digest != after.digest:
             return "miss"
-        if self.hits:
-            return "hit"
-        return str(self._rules["default"])
+        return "hit" if self.hits or before.files else "disabled"

@@ -34,6 +34,9 @@ def row(record: dict[str, Any]) -> str:
         "compile": record["compile"],
         "outcome": record["outcome"],
         "pair": record["pair"],
+        "compile_changed": str(record["compile_changed"]).lower(),
+        "concurrency": record["concurrency"],
+        "manifest": str(record["weights"]["manifest"])[:16],
     }
     if refuted and load_s is not None:
         keys["load_s"] = f"{load_s:.3f}"

@@ -107,6 +107,7 @@ class Witnessing:
             weights=weights,
             engine=self._before["engine"],
             weights_bytes=device_bytes(self._files),
+            weights_logical=sum(one.size for one in self._files),
             expected_bytes=self.expected(),
             device_bytes=on_devices,
             process_bytes=self._process,

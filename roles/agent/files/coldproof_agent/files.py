@@ -52,7 +52,12 @@ def unique(files: Iterable[FileRef]) -> list[FileRef]:
 
 
 def below(folder: str) -> list[FileRef]:
-    """Returns the regular files below a folder; links and unreadable folders are left out."""
+    """Returns the regular files below a folder, or the file that it is.
+
+    Links and unreadable folders are left out.
+    """
+    if os.path.isfile(folder):
+        return [refer(folder)]
     found = []
     queue = [os.path.realpath(folder)]
     while queue:

@@ -70,7 +70,7 @@ def run(
         {
             "started_at": started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "weights": about,
-            "compile": served.watch.verdict(attempt.command.argv, changed),
+            "compile": served.watch.verdict(attempt.command.argv, before, after, bool(caches)),
             "compile_changed": changed,
             "compile_cache": {
                 "dirs": caches,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -163,6 +164,12 @@ def _port(plan: Plan, state: Path) -> None:
         return  # our own campaign may be using it
     try:
         ready.free_port(address, port)
+    except socket.gaierror as error:
+        raise Refusal(
+            "host_unknown",
+            f"{address}: {error.strerror}: give an address of this node",
+            "coldproof_host",
+        ) from error
     except OSError as error:
         raise Refusal(
             "port_taken",
@@ -210,28 +217,31 @@ def _tier(
     tier = plan.tier(name)
     mib = int(plan.local["make_model_mib"])
     size = mib << 20
-    lies = str(existing(path))
+    lie = [str(existing(path))]
     if not (mib and not os.path.exists(path / "model.safetensors.index.json")):
         try:
             found = weights.find(str(path), chosen.data["weights"])
+            weights.manifest(found)
         except Refusal as refusal:
             yield refusal
             return
         size = device_bytes(found)
-        lies = found[0].path  # a Hugging Face cache links to blobs: the tier is where they lie
-    elif os.statvfs(lies).f_bavail * os.statvfs(lies).f_frsize < 1.1 * size:
+        # A Hugging Face cache links to blobs: the tier is where they lie, each of them.
+        lie = list({one.dev: one.path for one in found}.values())
+    elif os.statvfs(lie[0]).f_bavail * os.statvfs(lie[0]).f_frsize < 1.1 * size:
         yield Refusal(
             "disk_full", f"{path}: no room for a model of {mib} MiB", "coldproof_make_model_mib"
         )
-    mount = storage.mount_of(lies)
+    filesystems = {storage.mount_of(one).filesystem for one in lie}
     if tier.get("shared"):
         yield Refusal(
             "not_supported", f"tier {name}: shared tiers are not supported yet", "coldproof_tiers"
         )
-    if mount.filesystem in storage.MEMORY and not tier.get("warm_only"):
+    in_memory = filesystems & storage.MEMORY
+    if in_memory and not tier.get("warm_only"):
         yield Refusal(
             "tier_in_memory",
-            f"tier {name}: {path} lies on {mount.filesystem}, which cannot be evicted: there is no "
+            f"tier {name}: {path} lies on {in_memory.pop()}, which cannot be evicted: there is no "
             "cold start from it. Set warm_only: true for this tier.",
             "coldproof_tiers",
         )
@@ -243,7 +253,7 @@ def _tier(
             f"{room >> 20} MiB: there is no warm start here",
             "coldproof_tiers",
         )
-    if mount.filesystem == "overlay":
+    if "overlay" in filesystems:
         warnings.append(
             f"tier {name}: {path} lies on overlayfs, where no block device can be named: "
             "cold runs will be unproven. Put the weights on a mount of their own."

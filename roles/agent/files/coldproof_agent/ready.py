@@ -41,6 +41,11 @@ class Waited(NamedTuple):
     resolution_s: float
 
 
+def lists_models(path: str) -> bool:
+    """Says whether a readiness path answers with the list of models."""
+    return path.partition("?")[0].rstrip("/").endswith("/models")
+
+
 def free_port(address: str, wanted: int) -> int:
     """Returns the wanted port, or a free one for 0.
 
@@ -223,7 +228,7 @@ def _poll(
         named = _models(answer.json())
         if check.model_id not in named:
             return "wrong_model", f"{check.path} names {named or 'no model'}, not this run's"
-    if check.path.endswith("/models"):
+    if lists_models(check.path):
         _edge(server, edges, "models_200")
     return None
 

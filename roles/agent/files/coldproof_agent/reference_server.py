@@ -12,6 +12,7 @@ import argparse
 import json
 import mmap
 import os
+import socket
 import struct
 import sys
 import threading
@@ -110,6 +111,8 @@ def main() -> None:
     parser.add_argument("--max-model-len", type=int, default=2048)
     options = parser.parse_args()
     say("imported")
+    if ":" in options.host:
+        Server.address_family = socket.AF_INET6
     server = Server((options.host, options.port), Handler)
     server.model = options.served_model_name
     server.max_model_len = options.max_model_len

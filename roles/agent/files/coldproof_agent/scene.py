@@ -52,7 +52,7 @@ class Scene:
         self.secret = dict(secret)
         self.roots = engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
         self._scratch = [state]
-        self._kept = folder / f"engine-files.{tier}.{variant}.json"
+        self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
         self._verdicts: dict[str, str] = {}
         self.engine_files = enginefiles.restore(self._kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
 from pathlib import Path
@@ -118,7 +119,7 @@ class Attempt:
             self._port,
             path,
             data["health_path"],
-            self._name if names_model and path.endswith("/models") else None,
+            self._name if names_model and ready.lists_models(path) else None,
             float(settings["ready_timeout_s"]),
         )
 
@@ -128,6 +129,12 @@ def _port(address: str, wanted: int) -> int:
     for attempt in range(PORT_TRIES):
         try:
             return ready.free_port(address, wanted)
+        except socket.gaierror as error:
+            raise Refusal(
+                "host_unknown",
+                f"{address}: {error.strerror}: give an address of this node",
+                "coldproof_host",
+            ) from error
         except OSError as error:
             if attempt == PORT_TRIES - 1:
                 raise Refusal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import platform
 import re
 from collections.abc import Mapping
@@ -29,20 +30,39 @@ def plan_of(
         "repeats": 1,
     }
     digest = plans.digest(full)[:12]
-    known = sorted(one.name for one in (state / "campaigns").glob(f"*-{digest}"))
+    local = {**local, "tier_paths": {"default": path}}
+    known = sorted(
+        one.name
+        for one in (state / "campaigns").glob(f"*-{digest}")
+        if _kept(one / "local.json") == _where(local)
+    )
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     node = re.sub(r"[^A-Za-z0-9_.-]", "_", platform.node()) or "node"
+    campaign = known[-1] if known else f"{now}-{digest}"
     return plans.check(
         {
             "schema": "coldproof.plan/1",
-            "campaign": known[-1] if known else f"{now}-{digest}",
+            "campaign": campaign,
             "node": node,
             "settings": full,
-            "local": {**local, "tier_paths": {"default": path}},
+            "local": local,
             "consent": {"node_drained": True},
         },
         "command line",
     )
+
+
+def _where(local: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what tells one model and engine of a host from another."""
+    return {"tier_paths": local["tier_paths"], "engine_python": local.get("engine_python")}
+
+
+def _kept(path: Path) -> Any:
+    """Returns the paths of earlier starts: another model's starts are another campaign."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
@@ -59,6 +79,7 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
         raise Refusal(**refusals[0])
     folder = state / "campaigns" / plan.campaign
     folder.mkdir(parents=True, exist_ok=True)
+    durable.replace(folder / "local.json", durable.canonical(_where(plan.local)))
     lock = locks.state_lock(state, plan.campaign)
     if lock is None:
         raise Refusal("locked", f"another agent is at work in {state}", "coldproof_state_dir")

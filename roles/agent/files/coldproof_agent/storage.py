@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -54,19 +55,28 @@ class Device(NamedTuple):
 
 
 def mount_of(path: str) -> Mount:
-    """Returns the mount a path lies on."""
-    real = os.path.realpath(path)
-    best: Optional[Mount] = None
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+    """Returns the mount a path lies on, by the kernel's own id of it (proc(5), fdinfo mnt_id).
+
+    Not by the longest mount point: one mount can hide another.
+    """
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        info = Path(f"/proc/self/fdinfo/{fd}").read_text()
+    finally:
+        os.close(fd)
+    wanted = next(line.split()[1] for line in info.splitlines() if line.startswith("mnt_id:"))
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         left, _, right = line.partition(" - ")
-        fields, rest = left.split(), right.split()
-        point = fields[4].encode().decode("unicode_escape") if "\\" in fields[4] else fields[4]
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and (best is None or len(point) >= len(best.point)):
-            best = Mount(point, rest[0], rest[1], fields[2], rest[2] if len(rest) > 2 else "")
-    if best is None:
-        raise OSError(2, "no mount found", path)
-    return best
+        fields, rest = left.split(" "), right.split(" ")
+        if fields[0] == wanted:
+            options = rest[2] if len(rest) > 2 else ""
+            return Mount(_unescaped(fields[4]), rest[0], _unescaped(rest[1]), fields[2], options)
+    raise OSError(2, "its mount is not listed", path)
+
+
+def _unescaped(text: str) -> str:
+    """Returns a field of mountinfo with its octal escapes (space, tab, newline, backslash) read."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def devices_of(path: str) -> list[Device]:

@@ -11,6 +11,9 @@ COLD_RESIDENT = 0.01
 WARM_RESIDENT = 0.95
 COLD_BYTES = 0.9
 COLD_BYTES_ABOVE = 1.1
+FOREIGN_SHARE = 0.1
+FOREIGN_BYTES = 64 << 20
+ALLOCATED = 0.9
 WARM_BYTES = 0.05
 WARM_BYTES_LIMIT = 1 << 30
 
@@ -24,6 +27,7 @@ class Evidence(NamedTuple):
         method: evict, drop_caches or reboot.
         weights, engine: residency before the start; engine None if its files are not known.
         weights_bytes: device bytes of all weights.
+        weights_logical: their sizes; more than the device bytes where they are sparse.
         expected_bytes: device bytes of both sets that were not resident before the start.
         device_bytes: the part of them that the named devices have to deliver.
         process_bytes: bytes the server's tree read from storage until ready, None if unknown.
@@ -45,6 +49,7 @@ class Evidence(NamedTuple):
     weights: Residency
     engine: Optional[Residency]
     weights_bytes: int
+    weights_logical: int
     expected_bytes: int
     device_bytes: int
     process_bytes: Optional[int]
@@ -96,6 +101,11 @@ def _cold(seen: Evidence) -> Verdict:
             f"weights {_percent(seen.weights.high)} resident before the start"
             + (f": mapped by {', '.join(seen.holders)}" if seen.holders else "")
         )
+    if seen.weights_bytes < ALLOCATED * seen.weights_logical:
+        unproven.append(
+            f"the weights are sparse or compressed: {_mib(seen.weights_logical)} occupy "
+            f"{_mib(seen.weights_bytes)} of the device"
+        )
     engine_cold = False
     if seen.engine is None or not seen.engine.known:
         flags.append("engine_files_outside_scope")
@@ -143,6 +153,17 @@ def _judge_cold_bytes(
     if seen.devices is None:
         unproven.append("no block device can be named below the weights to hold the bytes against")
         return
+    foreign = max(seen.devices) - read
+    allowed = FOREIGN_SHARE * seen.expected_bytes
+    if seen.devices[0] == seen.devices[1]:
+        allowed = max(allowed, FOREIGN_BYTES)
+    if foreign > allowed:
+        # A bystander may have read the weights for the server, or hidden that a disk below a
+        # loop device or an array read nothing; and the server had to share the disk.
+        unproven.append(
+            f"others read {_mib(foreign)} from the device meanwhile: what they brought into the "
+            "cache cannot be told from what the server read"
+        )
     for name, count in zip(("top", "leaf"), seen.devices):
         if count < COLD_BYTES * seen.device_bytes:
             refuted.append(
@@ -186,6 +207,6 @@ def _warm(seen: Evidence) -> Verdict:
     elif max(counted) > allowed:
         refuted.append(f"the server read {_mib(max(counted))}: more than {_mib(int(allowed))}")
     if refuted and seen.damon:
-        refuted.append("DAMON runs on this kernel and takes idle pages out of the page cache")
+        refuted.append("DAMON runs on this kernel and may have taken idle pages out of the cache")
     state = "refuted" if refuted else "unproven" if unproven else "proven_warm"
     return Verdict(state, refuted + unproven, None, flags)

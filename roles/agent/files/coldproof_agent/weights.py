@@ -43,7 +43,7 @@ def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRe
             f"{path}/{unfinished[0]} is an unfinished download. Finish or delete it.",
             variable,
         )
-    chosen = _indexed(model, names) or [
+    chosen = _indexed(model, names, patterns) or [
         name for name in names if any(model.joinpath(name).match(glob) for glob in patterns)
     ]
     if not chosen:
@@ -66,14 +66,17 @@ def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRe
     return unique(found)
 
 
-def _indexed(model: Path, names: Sequence[str]) -> list[str]:
+def _indexed(model: Path, names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Returns the shards that indexes name; one of another format (PyTorch's, say) is passed by."""
     found: set[str] = set()
     for name in names:
         if not name.endswith(".index.json"):
             continue
         try:
             mapped = json.loads((model / name).read_bytes())["weight_map"].values()
-            found.update(str(shard) for shard in mapped)
+            shards = {str(shard) for shard in mapped}
+            if any(Path(shard).match(glob) for shard in shards for glob in patterns):
+                found.update(shards)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refusal(
                 "weights_index",
@@ -102,7 +105,13 @@ def header(one: FileRef) -> bytes:
         if not one.path.endswith(".safetensors") and not _looks_like_blob(one.path):
             return opened.read(1 << 20)
         start = opened.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+        if len(start) < 8:
+            raise Refusal(
+                "weights_damaged",
+                f"{one.path}: {one.size} bytes: not a safetensors file",
+                "coldproof_tiers",
+            )
+        length = struct.unpack("<Q", start)[0]
         if length > min(_MAX_HEADER, one.size):
             raise Refusal(
                 "weights_damaged",
