@@ -166,7 +166,7 @@ class Campaign:
 
     def _need_reboot(self, step: Step) -> None:
         """Goes on if this is the boot that was asked for, else asks for it and ends."""
-        asked = self.journal.last("reboot_wanted")
+        asked = self.journal.unused("reboot_wanted")
         if asked is not None and asked["step"] == list(step):
             if asked["boot_id"] != procfs.boot_id():
                 settled = reboot.settle([self.plan.path(step.tier), str(self.state)])

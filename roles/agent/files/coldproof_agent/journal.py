@@ -26,8 +26,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "journal.jsonl"
         self._runs_path = folder / "runs.jsonl"
-        self.events = durable.read_records(self._path)
-        self.runs = durable.read_records(self._runs_path)
+        self.events: list[dict[str, Any]] = durable.read_records(self._path)
+        self.runs: list[dict[str, Any]] = durable.read_records(self._runs_path)
 
     def note(self, event: str, **fields: Any) -> None:
         """Appends an event durably."""
@@ -36,10 +36,6 @@ class Journal:
     def first(self, event: str) -> Optional[dict[str, Any]]:
         """Returns the first event of a kind."""
         return next((one for one in self.events if one["event"] == event), None)
-
-    def last(self, event: str) -> Optional[dict[str, Any]]:
-        """Returns the last event of a kind."""
-        return next((one for one in reversed(self.events) if one["event"] == event), None)
 
     def begin(self, step: Step) -> int:
         """Notes that a run begins. Returns its seq: one more than any before."""
@@ -80,15 +76,22 @@ class Journal:
         return warm & {int(one["pair"]) for one in self.of(tier, variant, "cold") if _made(one)}
 
     def next_pair(self, tier: str, variant: str) -> int:
-        """Returns a pair number that no begun run has used."""
+        """Returns a pair number that no finished run has."""
         used = [
             int(one["pair"])
-            for one in self.events
-            if one["event"] == "begin"
-            and one["pair"]
-            and (one["tier"], one["variant"]) == (tier, variant)
+            for one in self.runs
+            if one["pair"] and (one["tier"], one["variant"]) == (tier, variant)
         ]
         return max(used, default=0) + 1
+
+    def unused(self, event: str) -> Optional[dict[str, Any]]:
+        """Returns the last event of a kind if no run was begun after it."""
+        for one in reversed(self.events):
+            if one["event"] == event:
+                return one
+            if one["event"] == "begin":
+                return None
+        return None
 
 
 def _made(record: dict[str, Any]) -> bool:
