@@ -38,6 +38,25 @@ class Gathered:
     exclusions: Exclusions = field(default_factory=Exclusions)
 
     @property
+    def warm_only(self) -> frozenset[str]:
+        """The tiers of which the plan asks for no cold start."""
+        return frozenset(name for name, warm in self._tiers if warm)
+
+    @property
+    def no_cold_planned(self) -> bool:
+        """Whether the plan asks for no cold start of any tier."""
+        return bool(self._tiers) and all(warm for _, warm in self._tiers)
+
+    @property
+    def _tiers(self) -> list[tuple[str, bool]]:
+        tiers = self.settings.get("tiers")
+        return [
+            (str(tier.get("name")), tier.get("warm_only") is True)
+            for tier in (tiers if isinstance(tiers, list) else [])
+            if isinstance(tier, Mapping)
+        ]
+
+    @property
     def incomplete(self) -> list[str]:
         """The nodes that are not complete, or of which no run is there, sorted."""
         with_runs = {run.node for run in self.runs}

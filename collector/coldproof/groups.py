@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from coldproof.pairs import Pair, Unpaired, pair_up
 from coldproof.runs import Run
+from coldproof.setups import Setup, completed, setup_of
 from coldproof.stats import Summary, summarise
+from coldproof.storages import shared_storage
 
 PAIRS_NEEDED = 3
 
@@ -27,23 +31,54 @@ class Place:
         return "/".join(part for part in (self.tier, self.variant) if part) or "unnamed tier"
 
 
+class Circumstances(NamedTuple):
+    """What starts must have in common to be averaged; scope and method are those of cold ones."""
+
+    setup: Setup
+    concurrency: int | None
+    manifest: str | None
+    compile: str
+    scope: str | None = None
+    method: str | None = None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Every circumstance by its name."""
+        rest = dict(zip(self._fields[1:], self[1:], strict=True))
+        return {**self.setup._asdict(), **rest}
+
+
 @dataclass(frozen=True)
 class Group:
     """Proven starts of one place under the same circumstances.
 
-    `cold` and `warm` share concurrency, manifest and compile state; `cold` also scope and
-    method. `pairs` are those whose cold start is in `cold`.
+    `pairs` are those whose cold start is in `cold`; `warm` may be in several groups.
     """
 
     place: Place
-    scope: str | None
-    method: str | None
-    concurrency: int | None
-    manifest: str | None
-    compile: str
+    circumstances: Circumstances
     cold: Sequence[Run]
     warm: Sequence[Run]
     pairs: Sequence[Pair]
+
+    @property
+    def scope(self) -> str | None:
+        """What was measured cold; None without a cold start."""
+        return self.circumstances.scope
+
+    @property
+    def method(self) -> str | None:
+        """How it was made cold; None without a cold start."""
+        return self.circumstances.method
+
+    @property
+    def manifest(self) -> str | None:
+        """Which weights were loaded."""
+        return self.circumstances.manifest
+
+    def concerns(self, run: Run) -> bool:
+        """Whether nothing recorded says that `run` is of another campaign, model or engine."""
+        return self.circumstances.setup.may_be(setup_of(run))
 
     @property
     def cold_s(self) -> Summary | None:
@@ -91,7 +126,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Entry:
-    """All runs of one place: the groups with a number, and everything without one."""
+    """All runs of one place: the groups with a number, and everything without one.
+
+    `attempts` are all starts that were not abandoned. `warm_only` is true if the plan asks for
+    no cold start there and there is none. `same_storage` are other tiers on the same storage.
+    """
 
     place: Place
     groups: Sequence[Group]
@@ -99,21 +138,65 @@ class Entry:
     unproven: Sequence[Run]
     refuted: Sequence[Run]
     failed: Sequence[Run]
+    abandoned: Sequence[Run]
     unpaired: Sequence[Unpaired]
-    starts: int
+    attempts: Sequence[Run]
+    warm_only: bool = False
+    same_storage: Sequence[str] = ()
+
+    @cached_property
+    def differing(self) -> frozenset[str]:
+        """The names of the circumstances in which the groups differ."""
+        facts = [group.circumstances.facts for group in self.groups]
+        return frozenset(
+            name for name in (facts[0] if facts else ()) if len({one[name] for one in facts}) > 1
+        )
+
+    @cached_property
+    def campaigns(self) -> frozenset[str]:
+        """The campaigns of all starts; empty text for those of none."""
+        return frozenset(setup_of(run).campaign for run in self.attempts)
 
     @property
     def unsettled(self) -> bool:
-        """Whether the last prime start still changed the compile caches."""
-        return bool(self.primes) and self.primes[-1].compile_changed is True
+        """Whether the last prime start of a setup still changed the compile caches."""
+        return _unsettled(self.primes)
+
+    def concerning(self, runs: Sequence[Run], group: Group | None) -> Sequence[Run]:
+        """Return those of this entry's `runs` that may tell against `group`; all without one."""
+        if group is None:
+            return runs
+        return [run for run in runs if group.concerns(run)]
+
+    def unsettled_in(self, group: Group | None) -> bool:
+        """Whether the last prime start that concerns `group` still changed the caches."""
+        return _unsettled(self.concerning(self.primes, group))
 
 
-def entries(runs: Iterable[Run]) -> list[Entry]:
-    """Return one entry for each node, tier and variant, sorted."""
+def _unsettled(primes: Iterable[Run]) -> bool:
+    last = {setup_of(run): run for run in primes}
+    return any(run.compile_changed is True for run in last.values())
+
+
+def entries(runs: Iterable[Run], warm_only: Collection[str] = ()) -> list[Entry]:
+    """Return one entry for each node, tier and variant, sorted.
+
+    `warm_only` are the tiers of which the plan asks for no cold start.
+    """
+    known = completed(runs)
     places: dict[Place, list[Run]] = {}
-    for run in runs:
+    for run in known:
         places.setdefault(Place(run.node, run.tier, run.variant), []).append(run)
-    return [_entry(place, sorted(places[place], key=_order)) for place in sorted(places)]
+    storage = shared_storage(known)
+    return [
+        _entry(
+            place,
+            sorted(places[place], key=_order),
+            place.tier in warm_only,
+            storage.get((place.node, place.tier), ()),
+        )
+        for place in sorted(places)
+    ]
 
 
 def odd_manifests(found: Sequence[Entry]) -> dict[str, list[Place]]:
@@ -138,9 +221,10 @@ def _order(run: Run) -> tuple[str, int, str]:
     return run.order
 
 
-def _entry(place: Place, runs: list[Run]) -> Entry:
+def _entry(place: Place, runs: list[Run], planned_warm: bool, same: Sequence[str]) -> Entry:
     pairs, unpaired = pair_up(runs)
     measured = [run for run in runs if run.mode != "prime"]
+    warm_only = planned_warm and not any(run.mode == "cold" for run in runs)
     return Entry(
         place=place,
         groups=_groups(place, measured, pairs),
@@ -148,41 +232,45 @@ def _entry(place: Place, runs: list[Run]) -> Entry:
         unproven=[run for run in measured if run.ready and run.state == "unproven"],
         refuted=[run for run in measured if run.state == "refuted"],
         failed=[run for run in runs if run.failed],
-        unpaired=unpaired,
-        starts=len(runs),
+        abandoned=[run for run in runs if run.abandoned],
+        unpaired=[] if warm_only else unpaired,
+        attempts=[run for run in runs if not run.abandoned],
+        warm_only=warm_only,
+        same_storage=same,
     )
 
 
-_Key = tuple[int | None, str | None, str]
-
-
-def _key(run: Run) -> _Key:
-    return (run.concurrency, run.manifest, run.compile)
+def _key(run: Run) -> Circumstances:
+    return Circumstances(setup_of(run), run.concurrency, run.manifest, run.compile)
 
 
 def _groups(place: Place, runs: list[Run], pairs: list[Pair]) -> list[Group]:
-    cold: dict[tuple[_Key, str | None, str | None], list[Run]] = {}
-    warm: dict[_Key, list[Run]] = {}
+    cold: dict[Circumstances, list[Run]] = {}
+    warm: dict[Circumstances, list[Run]] = {}
     for run in runs:
+        key = _key(run)
         if run.proven and run.mode == "cold":
-            cold.setdefault((_key(run), run.scope, run.method), []).append(run)
+            cold.setdefault(key._replace(scope=run.scope, method=run.method), []).append(run)
         elif run.proven:
-            warm.setdefault(_key(run), []).append(run)
-    for key in warm:
-        if not any(key == circumstances for circumstances, _, _ in cold):
-            cold[(key, None, None)] = []
-    scopes = {id(run): key for key, members in cold.items() for run in members}
+            warm.setdefault(key, []).append(run)
+    for key in warm.keys() - {_of_both(key) for key in cold}:
+        cold[key] = []
+    paired: dict[Circumstances, list[Pair]] = {}
+    for pair in pairs:
+        key = _key(pair.cold)._replace(scope=pair.cold.scope, method=pair.cold.method)
+        paired.setdefault(key, []).append(pair)
     return [
         Group(
             place=place,
-            scope=key[1],
-            method=key[2],
-            concurrency=key[0][0],
-            manifest=key[0][1],
-            compile=key[0][2],
+            circumstances=key,
             cold=members,
-            warm=warm.get(key[0], []),
-            pairs=[pair for pair in pairs if scopes[id(pair.cold)] == key],
+            warm=warm.get(_of_both(key), []),
+            pairs=paired.get(key, []),
         )
         for key, members in sorted(cold.items(), key=lambda item: repr(item[0]))
     ]
+
+
+def _of_both(key: Circumstances) -> Circumstances:
+    """Return what cold and warm starts have in common."""
+    return key._replace(scope=None, method=None)

@@ -19,7 +19,7 @@ class Notes:
     def get(self, key: str) -> str | None:
         """Return the value of `key`; None if it is absent, empty or the word `none`."""
         value = self.pairs.get(key)
-        return None if value in (None, "", "none") else value
+        return None if value is None or value.lower() in ("", "none") else value
 
 
 def parse_notes(cell: str) -> Notes:

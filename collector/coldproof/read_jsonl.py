@@ -130,6 +130,7 @@ def _run(document: Any, node: str) -> Run:
         concurrency=_whole(document.get("concurrency")),
         manifest=_optional(dig(document, "weights", "manifest")),
         resolution_s=seconds(document.get("resolution_s")),
+        engine_version=_optional(dig(document, "engine", "version")),
         phases=phases,
         flags=(*_texts(document.get("flags")), *phase_flags),
         reasons=_texts(document.get("reasons")),

@@ -13,6 +13,7 @@ OUTCOMES = ("ready", "timeout", "crashed", "wrong_model", "foreign_listener", "o
             "interrupted", "not_started")  # fmt: skip
 STATES = ("proven_cold", "proven_warm", "unproven", "refuted", "not_applicable")
 COMPILE = ("hit", "miss", "disabled", "unknown")
+ABANDONED = ("interrupted", "not_started")
 PROVEN = {"cold": "proven_cold", "warm": "proven_warm"}
 WEIGHTS_PHASE = "weights"
 SECONDS_LIMIT = 1e9
@@ -51,6 +52,7 @@ class Run:
     concurrency: int | None
     manifest: str | None
     resolution_s: float | None
+    engine_version: str | None = None
     phases: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     flags: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -69,8 +71,13 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether the start ended without being ready: a right-censored observation."""
-        return self.outcome != "ready"
+        """Whether the server ended without being ready: a right-censored observation."""
+        return self.outcome != "ready" and not self.abandoned
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the start was cut short or never made: no failure of the server."""
+        return self.outcome in ABANDONED
 
     @property
     def order(self) -> tuple[str, int, str]:

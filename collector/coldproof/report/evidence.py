@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from coldproof.exclusions import LISTED
 from coldproof.gather import Gathered
 from coldproof.groups import Entry, Group, Place
+from coldproof.pairs import Unpaired
 from coldproof.report.judge import circumstances
 from coldproof.report.overview import absent, seconds_or_failure, where
 from coldproof.report.tables import table
@@ -50,10 +51,12 @@ def left_out(
     unproven = [(entry, run) for entry in found for run in entry.unproven]
     refuted = [(entry, run) for entry in found for run in entry.refuted]
     failed = [(entry, run) for entry in found for run in entry.failed]
+    abandoned = [(entry, run) for entry in found for run in entry.abandoned]
     parts = [
         _runs("Unproven (own rows, no verdict)", "missing", unproven),
         _runs("Refuted (in no median)", "evidence against it", refuted),
         _runs("Failed starts (each would have taken longer than it ran)", "what happened", failed),
+        _runs("Starts cut short or never made (no failure of the server)", "why", abandoned),
         _pairs(found),
         _nodes(gathered),
         _weights(odd),
@@ -86,7 +89,7 @@ def exclusions(gathered: Gathered) -> list[str]:
 def _inside(entry: Entry, group: Group) -> str:
     if len(entry.groups) == 1:
         return entry.place.inside
-    return f"{entry.place.inside} ({circumstances(group)})"
+    return f"{entry.place.inside} ({circumstances(entry, group)})"
 
 
 def _phase_rows(group: Group) -> list[list[str]]:
@@ -171,15 +174,17 @@ def _modes(found: Sequence[tuple[Entry, Run]]) -> list[str]:
 
 
 def _why(run: Run) -> str:
-    parts = [run.outcome_detail or "", *run.reasons] if run.failed else list(run.reasons)
+    parts = (
+        [run.outcome_detail or "", *run.reasons] if run.outcome != "ready" else list(run.reasons)
+    )
     return cell("; ".join(part for part in parts if part) or "no reason recorded", 500)
 
 
 def _tails(found: Sequence[tuple[Entry, Run]]) -> list[str]:
     lines = []
     for entry, run in found:
-        tail = _texts(dig(run.record, "log", "tail"))[-TAIL_LINES:] if run.failed else []
-        if tail:
+        tail = _texts(dig(run.record, "log", "tail"))[-TAIL_LINES:]
+        if tail and run.outcome != "ready":
             log = cell(str(dig(run.record, "log", "file") or "its log"), 80)
             lines.append(f"Last lines of run {run.seq} on {cell(entry.place.node)} ({log}):")
             lines += ["", *(f"- {cell(line)}" for line in tail), ""]
@@ -188,7 +193,7 @@ def _tails(found: Sequence[tuple[Entry, Run]]) -> list[str]:
 
 def _pairs(found: Sequence[Entry]) -> list[str]:
     rows = [
-        [where(entry.place), str(pair.number), cell(pair.reason)]
+        [where(entry.place), str(pair.number), cell(_campaign(entry, pair) + pair.reason)]
         for entry in found
         for pair in entry.unpaired
     ]
@@ -196,6 +201,11 @@ def _pairs(found: Sequence[Entry]) -> list[str]:
         return []
     listed = table(("where", "pair", "why"), rows[:ROWS_LISTED], right=(1,))
     return ["### Pairs that do not count", "", listed, "", *_more(rows)]
+
+
+def _campaign(entry: Entry, pair: Unpaired) -> str:
+    named = pair.campaign and len(entry.campaigns) > 1
+    return f"campaign {pair.campaign}: " if named else ""
 
 
 def _nodes(gathered: Gathered) -> list[str]:

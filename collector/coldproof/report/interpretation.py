@@ -10,6 +10,7 @@ from coldproof.report.judge import (
     BUDGETS,
     INSUFFICIENT,
     REFERENCE,
+    WARM_ONLY,
     circumstances,
     effect_sentence,
     meets,
@@ -27,6 +28,7 @@ NO_CONCLUSION = (
     "observations; nothing is concluded from them, and no budget is called met. Look at what "
     "made no verdict, remove the reason, and repeat the campaign."
 )
+NOTHING_COLD = "Every tier is warm only by plan, so nothing is said of cold starts."
 ACCEPTABLE = "Is a cold start acceptable? The limits are coldproof's own:"
 YES = (
     "`yes` means that the slowest proven cold start was within the limit and that no start failed."
@@ -41,13 +43,21 @@ REFERENCE_NOTE = (
 def interpretation(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
     """Return the section: budgets, what of the difference is storage, an SRE's sentence."""
     lines = _engine(gathered)
-    pairs = [(entry, group) for entry in found for group in entry.groups]
+    pairs = [(entry, group) for entry in found for group in entry.groups if not entry.warm_only]
+    warm = [
+        f"- {_demo(gathered)}{where(entry.place)}: {WARM_ONLY}; nothing is said of cold ones."
+        for entry in found
+        if entry.warm_only
+    ]
+    if gathered.no_cold_planned and not any(not entry.warm_only for entry in found):
+        return [*lines, *warm] if warm else [*lines, f"{_demo(gathered)}{NOTHING_COLD}"]
     if not any(group.sufficient for _, group in pairs):
         most = max((len(group.pairs) for _, group in pairs), default=0)
         return [
             *lines,
             f"{_demo(gathered)}{INSUFFICIENT.capitalize()} (most proven pairs of a row: {most}). "
             + NO_CONCLUSION,
+            *(["", *warm] if warm else []),
         ]
     budgets = ", ".join(f"{budget.use} at most {budget.seconds:.0f} s" for budget in BUDGETS)
     rows = [
@@ -62,7 +72,7 @@ def interpretation(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
     ]
     for entry, group in pairs:
         lines.append(f"- {_demo(gathered)}{_label(entry, group)}: {sentence(entry, group)}")
-    return lines
+    return [*lines, *warm]
 
 
 def sentence(entry: Entry, group: Group) -> str:
@@ -70,7 +80,7 @@ def sentence(entry: Entry, group: Group) -> str:
     effect, cold = group.effect, group.cold_s
     if not group.sufficient or effect is None or cold is None:
         return f"{INSUFFICIENT} ({plural(len(group.pairs), 'proven pair')} of {PAIRS_NEEDED})."
-    return f"{effect_sentence(group)} {_advice(group)}{_first_start(entry, cold.median)}"
+    return f"{effect_sentence(group)} {_advice(group)}{_first_start(entry, group, cold.median)}"
 
 
 def _advice(group: Group) -> str:
@@ -98,8 +108,8 @@ def _advice(group: Group) -> str:
     )
 
 
-def _first_start(entry: Entry, cold_median: float) -> str:
-    first = entry.primes[0] if entry.primes else None
+def _first_start(entry: Entry, group: Group, cold_median: float) -> str:
+    first = next(iter(entry.concerning(entry.primes, group)), None)
     if first is None or not first.ready or first.load_s is None or first.compile != "miss":
         return ""
     told = summarise([first.load_s])
@@ -123,4 +133,4 @@ def _demo(gathered: Gathered) -> str:
 def _label(entry: Entry, group: Group) -> str:
     if len(entry.groups) == 1:
         return where(entry.place)
-    return f"{where(entry.place)} ({circumstances(group)})"
+    return f"{where(entry.place)} ({circumstances(entry, group)})"

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from coldproof.groups import PAIRS_NEEDED, Entry, Group, Place
 from coldproof.runs import Run
+from coldproof.setups import MANIFEST_PREFIX
 from coldproof.stats import in_seconds
-from coldproof.text import cell, plural
+from coldproof.text import cell, listing, plural
 
 INSUFFICIENT = "insufficient evidence"
 REFERENCE = "reference"
+WARM_ONLY = "warm only by plan: no cold start from this tier"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def meets(budget: Budget, entry: Entry, group: Group) -> str:
         return INSUFFICIENT
     if cold.median > budget.seconds:
         return f"no: median {in_seconds(cold.median)} s of {cold.n}"
-    if entry.failed:
-        return f"no: {_failed_of(entry)} failed"
+    if entry.concerning(entry.failed, group):
+        return f"no: {_failed_of(entry, group)} failed"
     if cold.high > budget.seconds:
         return f"not reliably: slowest {in_seconds(cold.high)} s of {cold.n}"
     return f"yes: slowest {in_seconds(cold.high)} s of {cold.n}"
@@ -59,43 +61,72 @@ def flags(entry: Entry, group: Group | None, odd: Collection[Place], mixed: bool
     if entry.place in odd:
         found.append("not comparable (other weights)")
     if mixed:
-        found.append("several circumstances, never averaged")
-    if entry.unsettled:
+        here = f": {circumstances(entry, group)}" if group is not None else ""
+        found.append(f"several circumstances, never averaged{here}")
+    if entry.warm_only:
+        found.append(WARM_ONLY)
+    if entry.same_storage:
+        found.append(f"{same_storage(entry)}")
+    if entry.unsettled_in(group):
         found.append("unsettled")
-    if group is not None and not group.sufficient:
+    if group is not None and not group.sufficient and not entry.warm_only:
         found.append(f"{INSUFFICIENT} ({plural(len(group.pairs), 'pair')} of {PAIRS_NEEDED})")
-    found += [f"{count} failed ({outcome})" for outcome, count in failures(entry.failed)]
-    if entry.refuted:
-        found.append(f"{len(entry.refuted)} refuted")
-    if entry.unproven:
-        found.append(f"{len(entry.unproven)} unproven")
+    failed = entry.concerning(entry.failed, group)
+    found += [f"{count} failed ({outcome})" for outcome, count in outcomes(failed)]
+    cut_short = entry.concerning(entry.abandoned, group)
+    found += [f"{count} cut short ({outcome})" for outcome, count in outcomes(cut_short)]
+    for name, others in (("refuted", entry.refuted), ("unproven", entry.unproven)):
+        count = len(entry.concerning(others, group))
+        found += [f"{count} {name}"] if count else []
     runs = [*group.cold, *group.warm] if group is not None else []
     remarks = Counter(flag for run in runs for flag in set(run.flags))
     found += [f"{cell(flag, 60)} ({count})" for flag, count in sorted(remarks.items())[:6]]
     return "; ".join(found) or "none"
 
 
-def failures(failed: Sequence[Run]) -> list[tuple[str, int]]:
-    """Return the outcomes of failed starts with their number, sorted; safe to print."""
-    return sorted(Counter(cell(f"{run.mode}: {run.outcome}", 60) for run in failed).items())
+def outcomes(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """Return the outcomes of starts that were not ready with their number; safe to print."""
+    return sorted(Counter(cell(f"{run.mode}: {run.outcome}", 60) for run in runs).items())
 
 
-def circumstances(group: Group) -> str:
-    """Return what distinguishes a group from another of the same place."""
-    parts = [
-        f"scope {cell(group.scope, 40)}" if group.scope else "",
-        f"method {cell(group.method, 40)}" if group.method else "",
-        f"{plural(group.concurrency, 'node')} at once" if group.concurrency else "",
-        f"compile caches {group.compile}",
-        f"weights {cell(group.manifest[:12])}" if group.manifest else "",
-    ]
-    return ", ".join(part for part in parts if part)
+def same_storage(entry: Entry) -> str:
+    """Say with which other tiers the entry shares its storage; safe to print."""
+    tiers = listing([cell(tier, 60) for tier in entry.same_storage])
+    return f"same device and mount as tier {tiers}: no comparison of storages"
+
+
+def circumstances(entry: Entry, group: Group) -> str:
+    """Return what tells a group from the others of the same place, safe to print."""
+    return ", ".join(cell(text, 120) for text in distinctions(entry, group))
+
+
+def distinctions(entry: Entry, group: Group) -> list[str]:
+    """Return each circumstance in which the groups of a place differ; not safe to print."""
+    facts = group.circumstances.facts
+    return [
+        _fact(name, value)
+        for name, value in facts.items()
+        if name in entry.differing and (group.cold or name not in ("scope", "method"))
+    ] + ["no cold start"] * (not group.cold and bool(entry.differing & {"scope", "method"}))
+
+
+def _fact(name: str, value: object) -> str:
+    label = {"compile": "compile caches", "manifest": "weights"}.get(name, name.replace("_", " "))
+    label = "max_model_len" if name == "max_model_len" else label
+    if value is None or value == "":
+        return f"{label} not recorded"
+    if name == "concurrency":
+        return f"{plural(int(str(value)), 'node')} at once"
+    return f"{label} {str(value)[:MANIFEST_PREFIX] if name == 'manifest' else value}"
 
 
 def verdict(entry: Entry, group: Group, *, mixed: bool) -> str:
     """Return the row's verdict in plain sentences, without its place."""
     cold, warm = group.cold_s, group.warm_s
-    under = f" ({circumstances(group)})" if mixed else ""
+    under = f" ({circumstances(entry, group)})" if mixed else ""
+    if entry.warm_only:
+        told = f"warm start {warm.seconds()}" if warm else "no proven warm start"
+        return f"{WARM_ONLY}; {told}{under}.{caveats(entry, group)}"
     parts = [
         f"cold start {cold.seconds()}" if cold else "no proven cold start",
         f"warm start {warm.seconds()}" if warm else "no proven warm start",
@@ -104,9 +135,9 @@ def verdict(entry: Entry, group: Group, *, mixed: bool) -> str:
     if not group.sufficient:
         return (
             f"{told} {INSUFFICIENT.capitalize()}: {plural(len(group.pairs), 'proven pair')}, "
-            f"a verdict needs {PAIRS_NEEDED}.{_caveats(entry)}"
+            f"a verdict needs {PAIRS_NEEDED}.{caveats(entry, group)}"
         )
-    return f"{told} {effect_in_short(group)}{_caveats(entry)}"
+    return f"{told} {effect_in_short(group)}{caveats(entry, group)}"
 
 
 def effect_in_short(group: Group) -> str:
@@ -135,14 +166,19 @@ def effect_sentence(group: Group) -> str:
     return f"Cold caches cost {effect.seconds()}{times}. {storage}"
 
 
-def _caveats(entry: Entry) -> str:
+def caveats(entry: Entry, group: Group | None) -> str:
+    """Say what else must be known beside a verdict; safe to print."""
     said = ""
-    if entry.failed:
-        said += f" {_failed_of(entry)} failed, so it meets no budget."
-    if entry.unsettled:
+    if entry.concerning(entry.failed, group):
+        budget = "" if entry.warm_only else ", so it meets no budget"
+        said += f" {_failed_of(entry, group)} failed{budget}."
+    if entry.unsettled_in(group):
         said += " Unsettled: the last prime start still changed the compile caches."
+    if entry.same_storage:
+        said += f" S{same_storage(entry)[1:]}."
     return said
 
 
-def _failed_of(entry: Entry) -> str:
-    return f"{len(entry.failed)} of {plural(entry.starts, 'start')}"
+def _failed_of(entry: Entry, group: Group | None) -> str:
+    failed = len(entry.concerning(entry.failed, group))
+    return f"{failed} of {plural(len(entry.concerning(entry.attempts, group)), 'start')}"

@@ -21,7 +21,7 @@ COLUMNS = (
 
 def render(gathered: Gathered) -> bytes:
     """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
-    found = entries(gathered.runs)
+    found = entries(gathered.runs, gathered.warm_only)
     differing = odd_manifests(found)
     odd = {place for places in differing.values() for place in places}
     sections: list[tuple[str, Iterable[str]]] = [

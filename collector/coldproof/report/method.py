@@ -50,10 +50,15 @@ PAIRS = (
     "difference of the weights phase / cold load_s. Given are medians over pairs, with range."
 )
 LIMITS = (
-    f"Under {PAIRS_NEEDED} pairs there is no verdict. Starts of different scope, method, "
-    "concurrency, weights or compile state are never averaged."
+    f"Under {PAIRS_NEEDED} pairs there is no verdict. Starts of different campaign, model, "
+    "max_model_len, engine, scope, method, concurrency, weights or compile state are never "
+    "averaged."
 )
-CENSORED = "A failed start would have taken longer than it ran; one is enough to meet no budget."
+CENSORED = (
+    "A failed start would have taken longer than it ran; one is enough to meet no budget. A start "
+    "that was cut short from outside or never made is no failure: it is listed, and counts for "
+    "nothing."
+)
 RULES = (CLOCK, PROVEN_COLD, PROVEN_WARM, UNPROVEN, PAIRS, LIMITS, CENSORED)
 
 

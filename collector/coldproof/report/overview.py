@@ -6,7 +6,14 @@ from collections.abc import Collection, Sequence
 
 from coldproof.gather import Gathered, NodeStatus
 from coldproof.groups import Entry, Group, Place
-from coldproof.report.judge import failures, flags, verdict
+from coldproof.report.judge import (
+    INSUFFICIENT,
+    WARM_ONLY,
+    flags,
+    outcomes,
+    same_storage,
+    verdict,
+)
 from coldproof.report.tables import table
 from coldproof.runs import Run
 from coldproof.stats import Summary, summarise
@@ -112,7 +119,7 @@ def seconds_or_failure(run: Run) -> str:
     """Return load_s of one start, or how and when it failed."""
     if run.ready:
         return Summary(1, run.load_s or 0.0, 0, 0).bare().removesuffix(" n=1")
-    if not run.failed:
+    if run.outcome == "ready":
         return "not recorded"
     ended = summarise([run.elapsed_s]) if run.elapsed_s is not None else None
     after = f" after {ended.bare().removesuffix(' n=1')}" if ended else ""
@@ -129,9 +136,9 @@ def _row(entry: Entry, group: Group, odd: Collection[Place], mixed: bool) -> lis
     return [
         *_names(entry.place),
         cell(group.scope),
-        cold.bare() if cold else "none proven",
+        cold.bare() if cold else _no_cold(entry),
         warm.bare() if warm else "none proven",
-        str(len(group.pairs)),
+        "-" if entry.warm_only else str(len(group.pairs)),
         factor.factor() if factor else "-",
         effect.seconds() if effect else "-",
         share.percent() if share else "-",
@@ -140,7 +147,13 @@ def _row(entry: Entry, group: Group, odd: Collection[Place], mixed: bool) -> lis
 
 
 def _bare_row(entry: Entry, text: str) -> list[str]:
-    return [*_names(entry.place), "-", "none proven", "none proven", "0", "-", "-", "-", text]
+    pairs = "-" if entry.warm_only else "0"
+    cells = ["-", _no_cold(entry), "none proven", pairs, "-", "-", "-"]
+    return [*_names(entry.place), *cells, text]
+
+
+def _no_cold(entry: Entry) -> str:
+    return "warm only by plan" if entry.warm_only else "none proven"
 
 
 def _unproven_row(entry: Entry) -> list[str]:
@@ -155,19 +168,27 @@ def _unproven_row(entry: Entry) -> list[str]:
     missing = sorted({text for run in entry.unproven for text in run.reasons})
     text = f"UNPROVEN, no verdict: {listing([cell(item, 120) for item in missing], 2)}"
     if not entry.groups:
-        text += "".join(
-            f"; {count} failed ({outcome})" for outcome, count in failures(entry.failed)
-        )
+        for told, runs in (("failed", entry.failed), ("cut short", entry.abandoned)):
+            text += "".join(f"; {count} {told} ({outcome})" for outcome, count in outcomes(runs))
+        text += f"; {WARM_ONLY}" if entry.warm_only else ""
+        text += f"; {same_storage(entry)}" if entry.same_storage else ""
     return [*_names(entry.place), "-", *cells, "-", "-", "-", "-", text]
 
 
 def _without_proof(entry: Entry) -> str:
     counts = {
         "unproven": len(entry.unproven), "refuted": len(entry.refuted),
-        "failed": len(entry.failed), "prime": len(entry.primes),
+        "failed": len(entry.failed), "cut short": len(entry.abandoned),
+        "prime": len(entry.primes),
     }  # fmt: skip
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"insufficient evidence: no proven start (of {entry.starts}: {told})."
+    starts = len(entry.attempts) + len(entry.abandoned)
+    none = (
+        f"{WARM_ONLY}; no proven warm start"
+        if entry.warm_only
+        else f"{INSUFFICIENT}: no proven start"
+    )
+    return f"{none} (of {starts}: {told})."
 
 
 def _comparison(demo: str, found: Sequence[Entry], odd: Collection[Place]) -> list[str]:
@@ -197,4 +218,4 @@ def _comparison(demo: str, found: Sequence[Entry], odd: Collection[Place]) -> li
 
 
 def _alike(group: Group) -> tuple[object, ...]:
-    return (group.scope, group.method, group.concurrency, group.manifest, group.compile)
+    return tuple(group.circumstances.facts.values())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from coldproof.gather import Gathered
 from coldproof.groups import PAIRS_NEEDED, Entry, Group, entries
+from coldproof.report.judge import distinctions
 from coldproof.report.overview import DEMO
 from coldproof.stats import Summary, in_percent, in_seconds, in_times
 from coldproof.text import words
@@ -21,19 +22,32 @@ LEGEND = (
 
 def short_table(gathered: Gathered) -> str:
     """Return one line a node, tier and variant, and one for each node without any."""
-    found = entries(gathered.runs)
-    rows = [_row(entry, group) for entry in found for group in entry.groups]
-    rows += [_empty(entry) for entry in found if not entry.groups]
-    cut = [[words(text, width) for text, width in zip(row, WIDTHS, strict=True)] for row in rows]
+    found = entries(gathered.runs, gathered.warm_only)
+    rows = [(_row(entry, group), _apart(entry, group)) for entry in found for group in entry.groups]
+    rows += [(_empty(entry), "") for entry in found if not entry.groups]
+    rows = sorted((_cut(row), apart) for row, apart in rows)
+    cut = [row for row, _ in rows]
     shown = {name: words(name, WIDTHS[0]) for name in gathered.incomplete}
     columns = [max(map(len, column)) for column in zip(HEAD, *cut, strict=True)]
     columns[0] = max(columns[0], *map(len, shown.values()), 0)
-    lines = [_line(row, columns) for row in sorted(cut)]
+    lines = [
+        line for row, apart in rows for line in (_line(row, columns), *([apart] if apart else []))
+    ]
     lines += [f"{text:<{columns[0]}}  {_reason(gathered, name)}" for name, text in shown.items()]
     title = [DEMO] if gathered.demo else []
     return "\n".join(
         [*title, _line(HEAD, columns), *(line[:TOTAL].rstrip() for line in lines), LEGEND]
     )
+
+
+def _cut(row: Sequence[str]) -> list[str]:
+    return [words(text, width) for text, width in zip(row, WIDTHS, strict=True)]
+
+
+def _apart(entry: Entry, group: Group) -> str:
+    """Return the line below a row that says what tells it from the place's other rows."""
+    told = ", ".join(distinctions(entry, group))
+    return f"  ^ {words(told, TOTAL - 4)}" if told else ""
 
 
 def _line(row: Sequence[str], columns: Sequence[int]) -> str:
@@ -75,9 +89,13 @@ def _median(summary: Summary | None) -> str:
 def _remarks(entry: Entry, group: Group | None) -> str:
     pairs = len(group.pairs) if group else 0
     parts = [f"{pairs} pairs" if group and group.sufficient else f"{pairs}/{PAIRS_NEEDED} pairs"]
+    if entry.warm_only:
+        parts = ["warm only by plan"]
     counts = {
-        "failed": len(entry.failed), "refuted": len(entry.refuted),
-        "unproven": len(entry.unproven),
+        "failed": entry.failed, "refuted": entry.refuted, "unproven": entry.unproven,
+        "cut short": entry.abandoned,
     }  # fmt: skip
-    parts += [f"{count} {name}" for name, count in counts.items() if count]
-    return ", ".join(parts + (["unsettled"] if entry.unsettled else []))
+    for name, runs in counts.items():
+        count = len(entry.concerning(runs, group))
+        parts += [f"{count} {name}"] if count else []
+    return ", ".join(parts + (["unsettled"] if entry.unsettled_in(group) else []))

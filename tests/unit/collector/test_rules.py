@@ -67,6 +67,10 @@ def test_prime_runs_are_in_no_median(lab: Any) -> None:
         ("concurrency", 2),
         ("weights", {"manifest": "b" * 64}),
         ("compile", "disabled"),
+        ("model", "other"),
+        ("max_model_len", 4096),
+        ("engine", {"name": "sglang", "version": "0.24"}),
+        ("engine", {"name": "vllm", "version": "0.25"}),
     ],
 )
 def test_different_circumstances_are_never_averaged(lab: Any, field: str, value: Any) -> None:
@@ -85,12 +89,20 @@ def test_different_circumstances_are_never_averaged(lab: Any, field: str, value:
         ({}, {"state": "refuted"}, "warm start refuted"),
         ({"load_s": None, "outcome": "crashed", "phases": []}, {}, "cold start crashed"),
         ({"compile": "miss"}, {}, "compile caches: miss when cold, hit when warm"),
-        ({"compile": "unknown"}, {"compile": "unknown"}, "compile caches is unknown"),
+        (
+            {"compile": "unknown"},
+            {"compile": "unknown"},
+            "unknown: name the engine's compile-cache folders in coldproof_compile_cache_dirs",
+        ),
         ({"compile_changed": True}, {}, "the cold start changed the compile caches"),
         ({}, {"compile_changed": True}, "the warm start changed the compile caches"),
         ({"compile_changed": None}, {}, "not recorded whether the cold start"),
         ({}, {"concurrency": 4}, "different numbers of nodes"),
         ({}, {"weights": {"manifest": "b"}}, "the weights changed"),
+        ({}, {"model": "other"}, "model: random-1g when cold, other when warm"),
+        ({}, {"max_model_len": 1}, "max model len: 2048 when cold, 1 when warm"),
+        ({}, {"engine": {"name": "x"}}, "engine: vllm when cold, x when warm"),
+        ({"engine": {"name": "vllm", "version": "2"}}, {}, "engine version: 2 when cold, 0.24"),
     ],
 )
 def test_pair_that_does_not_count_says_why(
@@ -123,7 +135,9 @@ def test_of_a_repeated_pair_the_last_counts(lab: Any) -> None:
     entry = only(lab, records)
     (group,) = entry.groups
     assert [pair.effect for pair in group.pairs] == [6.0]
-    assert entry.unpaired == []
+    (unpaired,) = entry.unpaired
+    assert unpaired.number == 1
+    assert "2 proven cold starts have this number: run 0002 is in no pair" in unpaired.reason
 
 
 def test_unproven_and_refuted_stand_apart(lab: Any) -> None:
