@@ -86,7 +86,7 @@ class Journal:
 
     def unused(self, event: str) -> Optional[dict[str, Any]]:
         """Returns the last event of a kind if no run was begun after it."""
-        for one in reversed(self.events):
+        for one in self.events[::-1]:
             if one["event"] == event:
                 return one
             if one["event"] == "begin":
