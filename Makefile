@@ -9,7 +9,7 @@ STAMP := $(VENV)/.stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo lint test bench packages clean
+.PHONY: help setup demo lint test test-slow test-vm bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,14 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
 	ansible-lint --offline
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
-	pytest tests/unit tests/fleet
+	pytest tests/unit tests/fleet -m "not slow"
+
+test-slow: $(STAMP) packages  ## a hundred simulated nodes (many minutes)
+	pytest tests/fleet -m slow
+
+test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)
+	bash tests/setup/vm-packages.sh
+	pytest tests/vm
 
 bench: $(STAMP)  ## measurements of coldproof itself
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; python "$$script"; done

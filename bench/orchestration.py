@@ -43,8 +43,10 @@ def run(directory: Path, inventory: Path, playbook: Path, forks: int) -> Cost:
     log = directory / "tasks.jsonl"
     with (directory / "output").open("wb") as output:
         child = subprocess.Popen(
-            [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
-            + ["-i", str(inventory), "-l", "gpu-nodes", "-f", str(forks)],
+            [
+                *(str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)),
+                *("-i", str(inventory), "-l", "gpu-nodes", "-f", str(forks)),
+            ],
             cwd=directory,
             env=controller_environment(directory, log),
             stdin=subprocess.DEVNULL,

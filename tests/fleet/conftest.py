@@ -17,6 +17,11 @@ EMPTY = "gpu-05"
 CANARY = "hf_canary0123456789abcdefSECRET"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the mark known by which `make test` leaves suites of many minutes out."""
+    config.addinivalue_line("markers", "slow: takes many minutes; run by .ci/run")
+
+
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """All nodes; healthy ones have a model of 32 MiB."""

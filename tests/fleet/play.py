@@ -85,6 +85,7 @@ def run_playbook(
     *arguments: str,
     playbook: str = "probe.yml",
     environment: dict[str, str] | None = None,
+    limit_s: float = LIMIT_S,
 ) -> Play:
     """Runs a playbook in the working directory `directory`, limited to gpu-nodes."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def run_playbook(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
     )
     lines = log.read_text("utf-8").splitlines() if log.exists() else []

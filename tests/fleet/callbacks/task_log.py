@@ -48,6 +48,7 @@ class CallbackModule(CallbackBase):
             "action": task.action,
             "delegated": task.delegate_to,
             "changed": bool(outcome.get("changed")),
+            "deployed": outcome.get("deployed"),
         }
         with open(os.environ["FLEET_TASK_LOG"], "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
