@@ -48,6 +48,7 @@ class Machine:
     Attributes:
         folder: everything of this machine: disks, monitor's socket, `console.log`.
         models: folder of this host whose content is on the NVMe disk at first.
+        read_mib_s: limit of the NVMe disk; without one the host's cache may make cold look warm.
         variables: further inventory variables of this host.
     """
 
@@ -58,6 +59,7 @@ class Machine:
     memory_mib: int = 1536
     cpus: int = 2
     disk_mib: int = 1024
+    read_mib_s: int = 32
     port: int = field(default_factory=free_port)
     variables: dict[str, Any] = field(default_factory=dict)
     _qemu: subprocess.Popen[bytes] | None = None
@@ -217,6 +219,7 @@ class Machine:
             return f"no {name}"
 
     def _command(self) -> list[str]:
+        throttle = f"throttling.bps-read={self.read_mib_s << 20}"
         forward = f"hostfwd=tcp:{LOOPBACK}:{self.port}-:22"
         return [
             find("qemu-system-x86_64"), "-name", self.name, "-machine", "q35",
@@ -228,7 +231,7 @@ class Machine:
             "-qmp", f"unix:{os.path.relpath(self._socket)},server=on,wait=off",
             "-device", "virtio-rng-pci",
             "-drive", f"file={self._root},format=qcow2,if=virtio",
-            "-drive", f"file={self._nvme},format=raw,if=none,id=models",
+            "-drive", f"file={self._nvme},format=raw,if=none,id=models,{throttle}",
             "-device", f"nvme,serial=coldproof-{self.name},drive=models",
             "-netdev", f"user,id=net0,restrict=on,{forward}",
             "-device", "virtio-net-pci,netdev=net0",

@@ -1,0 +1,103 @@
+"""Fixtures of the machines: one of each Debian release, and one that is switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.models import write_model
+from tests.vm.fleet import Machines
+from tests.vm.images import RELEASES, image
+from tests.vm.machines import MODELS, Machine
+
+BOOKWORM, TRIXIE, OFF = "gpu-bookworm", "gpu-trixie", "gpu-off"
+MODEL_MIB = 96
+# The first test also builds the images and boots the machines.
+LIMIT_S = 2400
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "vm: needs QEMU, and minutes for each test")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.vm)
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the end of each machine's console to the report of a failed test."""
+    report = yield
+    machines = getattr(item, "funcargs", {}).get("machines")
+    if report.failed and isinstance(machines, Machines):
+        for machine in machines.machines.values():
+            report.sections.append((f"console of {machine.name}", machine.console_tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """All machines; two are up and have a model of random weights on their NVMe disk."""
+    folder = tmp_path_factory.mktemp("machines")
+    models = folder / "models"
+    write_model(models / "m", mib=MODEL_MIB)
+    made = Machines(folder)
+    made.variables = {
+        "coldproof_engine": "reference",
+        "coldproof_model": f"random-{MODEL_MIB}m",
+        "coldproof_model_path": f"{MODELS}/m",
+        "coldproof_max_model_len": 2048,
+        "coldproof_cold_method": "drop_caches",
+        "coldproof_node_drained": True,
+        "coldproof_ready_timeout_s": 300,
+        "coldproof_stop_timeout_s": 60,
+        "coldproof_state_dir": "/var/lib/coldproof",
+    }
+    with ThreadPoolExecutor() as pool:
+        images = dict(zip(RELEASES, pool.map(image, RELEASES), strict=True))
+    try:
+        for name, release in ((BOOKWORM, "bookworm"), (TRIXIE, "trixie")):
+            made.add(name, images[release], models=models).start()
+        made.add(OFF, images["trixie"])
+        for name in (BOOKWORM, TRIXIE):
+            seconds = made.machines[name].wait_for_ssh()
+            print(f"{name} let in after {seconds:.0f} s")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def bookworm(machines: Machines) -> Machine:
+    """The machine with Debian 12: kernel 6.1, no cachestat."""
+    return _up(machines.machines[BOOKWORM])
+
+
+@pytest.fixture
+def trixie(machines: Machines) -> Machine:
+    """The machine with Debian 13: kernel 6.12."""
+    return _up(machines.machines[TRIXIE])
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """An empty working directory of a controller."""
+    folder = tmp_path / "controller"
+    folder.mkdir()
+    return folder
+
+
+def _up(machine: Machine) -> Machine:
+    """Switches a machine on again that an earlier test left off."""
+    if not machine.running:
+        machine.power_on()
+    machine.wait_for_ssh()
+    return machine
