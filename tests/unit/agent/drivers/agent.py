@@ -186,6 +186,8 @@ def leftovers(job: Job) -> None:
 
 
 if __name__ == "__main__":
+    # A shell ignores it for what it starts in the background, and so for everything below.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     supervisor.become_subreaper()
     given = json.loads(sys.argv[1])
     {"run": run, "hold": hold, "kill_supervisors": kill_supervisors, "leftovers": leftovers}[
