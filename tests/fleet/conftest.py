@@ -54,7 +54,9 @@ def main_job(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Play:
     directory = tmp_path_factory.mktemp("controller")
     secrets = directory / "secrets.yml"
     secrets.write_text(f"coldproof_engine_secrets: {{HF_TOKEN: {CANARY}}}\n", encoding="utf-8")
-    return run_playbook(directory, fleet.inventory(), "-vvvv", "--diff", "-e", f"@{secrets}")
+    return run_playbook(
+        directory, fleet.inventory(*HEALTHY, DOWN, EMPTY), "-vvvv", "--diff", "-e", f"@{secrets}"
+    )
 
 
 @pytest.fixture

@@ -92,20 +92,6 @@ def test_sshd_that_is_restarted_disturbs_nothing(
     assert len(runs(folder / "nodes" / alone.name)) == STARTS
 
 
-def test_the_end_of_the_time_is_incomplete(fleet: Fleet, alone: Node, workplace: Path) -> None:
-    play = run_playbook(
-        workplace,
-        fleet.inventory(alone.name),
-        "-e",
-        '{"coldproof_max_minutes": 1, "coldproof_repeats": 100}',
-    )
-    assert play.code == 2
-    outcome = play.outcomes()[alone.name]
-    assert (outcome["status"], outcome["code"]) == ("incomplete", "max_minutes")
-    assert outcome["variable"] == "coldproof_max_minutes"
-    assert runs(play.campaign() / "nodes" / alone.name)
-
-
 def test_becoming_does_not_reach_the_controller(fleet: Fleet, alone: Node, workplace: Path) -> None:
     # There is no such method on the controller's side: any task that became would fail.
     play = run_playbook(
