@@ -91,7 +91,9 @@ def test_the_server_has_the_rights_it_was_given(tmp_path: Path) -> None:
 def test_signals_are_as_in_a_fresh_process(tmp_path: Path) -> None:
     words = ["/bin/sh", "-c", "exec grep -E 'Sig(Blk|Ign)' /proc/self/status"]
     answer = drive.run(drive.job(tmp_path, "ok", argv=words))
-    assert [int(line.split()[-1], 16) for line in answer["log"]] == [0, 0]
+    # Signals 32 and 33 are the C library's own: it lets nobody set them, so they pass through.
+    settable = sum(1 << number - 1 for number in signal.valid_signals())
+    assert [int(line.split()[-1], 16) & settable for line in answer["log"]] == [0, 0]
 
 
 def test_the_agent_killed_ends_the_tree_at_once_and_frees_its_lock(tmp_path: Path) -> None:
