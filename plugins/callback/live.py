@@ -18,7 +18,8 @@ short_description: Ansible's usual output, with one line a node while nodes are 
 description:
   - Prints what the default callback prints.
   - While the agents of coldproof are followed, each node is a line when what it does has changed,
-    and else once a minute; the seconds are since it was first seen doing so.
+    and else once a minute. The seconds are since the server's start while one starts, and else
+    since the node was first seen doing so.
   - Where the plays have no hosts, it says what to look at and ends with exit code 4.
 author: The coldproof maintainers
 version_added: 0.1.0
@@ -87,19 +88,23 @@ class CallbackModule(Default):  # type: ignore[misc]
         sys.exit(NO_HOSTS)
 
     def _line(self, name: str, status: dict[str, Any], now: float) -> str | None:
-        doing = (_words(status.get("run")), _words(status.get("phase")))
+        # The server's own phase, where the agent can tell, says more than that it starts.
+        phase = _words(status.get("server_phase")) or _words(status.get("phase"))
+        doing = (_words(status.get("run")), phase)
         seen = self._seen.get(name)
         if seen is None or seen.doing != doing:
             seen = self._seen[name] = Seen(doing, now, now)
         elif now - seen.printed < AGAIN_S:
             return None
         seen.printed = now
-        last = status.get("last_s")
+        elapsed, last = _seconds(status.get("elapsed_s")), _seconds(status.get("last_s"))
+        if elapsed is None and now > seen.since:
+            elapsed = now - seen.since
         parts = [
             name.ljust(self._width),
             *doing,
-            f"{now - seen.since:.0f} s" if now > seen.since else "",
-            f"(last {last:.1f} s)" if isinstance(last, (int, float)) else "",
+            "" if elapsed is None else f"{elapsed:.1f} s",
+            "" if last is None else f"(last {last:.1f} s)",
         ]
         return "  ".join(part for part in parts if part.strip())
 
@@ -112,6 +117,11 @@ def read(answer: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return status if isinstance(status, dict) else None
+
+
+def _seconds(value: Any) -> float | None:
+    """Returns a node's number; None for anything else."""
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else None
 
 
 def _words(value: Any) -> str:

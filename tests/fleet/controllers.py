@@ -76,3 +76,15 @@ def wait_for_step(node: Node, step: int, controller: Controller) -> None:
         assert controller.process.poll() is None, controller.output
         assert time.monotonic() < deadline, controller.output
         time.sleep(0.05)
+
+
+def wait_for_start(node: Node, run: str, controller: Controller) -> None:
+    """Returns when the node starts the server of a run whose title holds this ("cold 2/")."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        now = status(node)
+        if now.get("phase") == "starting" and run in str(now["run"]):
+            return
+        assert controller.process.poll() is None, controller.output
+        assert time.monotonic() < deadline, controller.output
+        time.sleep(0.02)

@@ -111,7 +111,10 @@ def test_collect_without_a_campaign_says_so(
 
 
 def processes_of(node: Node) -> list[str]:
-    """Returns processes that name the node's state folder or a run on it."""
+    """Returns processes that name the node's state folder or a run on it.
+
+    Polls are left out: a killed controller's worker may go on asking for the status for a while.
+    """
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -119,6 +122,7 @@ def processes_of(node: Node) -> list[str]:
         except OSError:
             continue
         marks = (f"{node.state}/".encode(), f".{node.name}.0".encode())
-        if any(mark in words for mark in marks) and b"sshd" not in words:
+        polls = b"sshd" in words or b"/status.json" in words
+        if any(mark in words for mark in marks) and not polls:
             found.append(words.decode("utf-8", "replace")[:200])
     return found

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fleet.controllers import Controller, wait_for_step
+from tests.fleet import plant
+from tests.fleet.controllers import Controller, wait_for_start, wait_for_step
 from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node, make_key
 from tests.fleet.play import run_playbook
 
 REPEATS = 40
 STARTS = 1 + 2 * REPEATS
+PLANTED_PAIRS = 6
 NUMBERS = itertools.count(1)
 
 
@@ -53,17 +57,27 @@ def test_a_second_controller_joins_and_another_plan_is_refused(
     assert len(runs(second.campaign() / "nodes" / alone.name)) == STARTS
 
 
-def test_the_main_job_again_completes_what_a_killed_controller_began(
+def test_planted_starts_last_as_long_whatever_becomes_of_controller_and_sshd(
     fleet: Fleet, alone: Node, workplace: Path
 ) -> None:
+    python = fleet.connection()["ansible_python_interpreter"]
+    alone.variables |= plant.variables(python, str(plant.SERVER), seconds=1.5)
+    alone.variables["coldproof_repeats"] = PLANTED_PAIRS
     inventory = fleet.inventory(alone.name)
     with Controller(workplace, inventory) as first:
-        wait_for_step(alone, 3, first)
+        wait_for_start(alone, "cold 1/", first)
         first.kill(signal.SIGKILL)
-    again = run_playbook(workplace, inventory)
-    assert again.code == 0, again.output
-    assert again.outcomes()[alone.name]["status"] == "complete"
-    assert len(runs(again.campaign() / "nodes" / alone.name)) == STARTS
+    with Controller(workplace, inventory) as second:
+        wait_for_start(alone, "cold 3/", second)
+        alone.cut()
+        time.sleep(0.5)
+        alone.start()
+        assert second.process.wait(timeout=240) == 0, second.output
+    folder = next(workplace.glob("reports/[0-9]*"))
+    records = [json.loads(line) for line in runs(folder / "nodes" / alone.name)]
+    assert len(records) == 1 + 2 * PLANTED_PAIRS
+    assert {record["outcome"] for record in records} == {"ready"}
+    plant.assert_same(records, {("cold", 1), ("cold", 3)})
 
 
 def test_another_host_key_is_a_row(fleet: Fleet, alone: Node, workplace: Path) -> None:
@@ -78,18 +92,6 @@ def test_another_host_key_is_a_row(fleet: Fleet, alone: Node, workplace: Path) -
     outcome = play.outcomes()[alone.name]
     assert outcome["status"] == "unreachable"
     assert "host key" in outcome["message"].lower()
-
-
-def test_sshd_that_is_restarted_disturbs_nothing(
-    fleet: Fleet, alone: Node, workplace: Path
-) -> None:
-    with Controller(workplace, fleet.inventory(alone.name)) as controller:
-        wait_for_step(alone, 2, controller)
-        alone.stop()
-        alone.start()
-        assert controller.process.wait(timeout=240) == 0, controller.output
-    folder = next(workplace.glob("reports/[0-9]*"))
-    assert len(runs(folder / "nodes" / alone.name)) == STARTS
 
 
 def test_becoming_does_not_reach_the_controller(fleet: Fleet, alone: Node, workplace: Path) -> None:

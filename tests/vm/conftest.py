@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.fleet import plant
 from tests.fleet.models import write_model
 from tests.vm.fleet import Machines
 from tests.vm.images import RELEASES, image
@@ -49,6 +51,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     folder = tmp_path_factory.mktemp("machines")
     models = folder / "models"
     write_model(models / "m", mib=MODEL_MIB)
+    shutil.copy(plant.SERVER, models / "planted.py")
     made = Machines(folder)
     made.variables = {
         "coldproof_engine": "reference",
@@ -76,15 +79,15 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 
 @pytest.fixture
-def bookworm(machines: Machines) -> Machine:
+def bookworm(machines: Machines) -> Iterator[Machine]:
     """The machine with Debian 12: kernel 6.1, no cachestat."""
-    return _up(machines.machines[BOOKWORM])
+    yield from _lent(machines.machines[BOOKWORM])
 
 
 @pytest.fixture
-def trixie(machines: Machines) -> Machine:
+def trixie(machines: Machines) -> Iterator[Machine]:
     """The machine with Debian 13: kernel 6.12."""
-    return _up(machines.machines[TRIXIE])
+    yield from _lent(machines.machines[TRIXIE])
 
 
 @pytest.fixture
@@ -95,9 +98,11 @@ def workplace(tmp_path: Path) -> Path:
     return folder
 
 
-def _up(machine: Machine) -> Machine:
-    """Switches a machine on again that an earlier test left off."""
+def _lent(machine: Machine) -> Iterator[Machine]:
+    """Lends a machine that is up; its inventory variables are afterwards as they were."""
     if not machine.running:
         machine.power_on()
     machine.wait_for_ssh()
-    return machine
+    kept = dict(machine.variables)
+    yield machine
+    machine.variables = kept

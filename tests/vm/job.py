@@ -10,11 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.fleet import play
 from tests.fleet.nodes import FleetError
-from tests.fleet.play import Play
+from tests.fleet.play import Play, run_playbook
 from tests.vm.machines import Machine
 
 STATE = "/var/lib/coldproof"
@@ -25,9 +22,7 @@ MID_RUN_LIMIT_S = 600.0
 
 def probe(workplace: Path, inventory: Path, *arguments: str) -> Play:
     """Runs probe.yml over the machines of an inventory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(play, "LIMIT_S", PLAYBOOK_LIMIT_S)
-        return play.run_playbook(workplace, inventory, *arguments)
+    return run_playbook(workplace, inventory, *arguments, limit_s=PLAYBOOK_LIMIT_S)
 
 
 def probe_meanwhile(

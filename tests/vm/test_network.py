@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.fleet import plant
 from tests.vm.fleet import Machines
 from tests.vm.job import fetched, probe_meanwhile, status
-from tests.vm.machines import Machine
+from tests.vm.machines import MODELS, Machine
 
 REPEATS = 3
 CUT_S = 60
+PLANTED_S = 16.0
+# What a minute from the first cold start on covers.
+DISTURBED = {("cold", 1), ("warm", 1), ("cold", 2)}
 
 
 def test_a_network_cut_for_a_minute_does_not_disturb_the_campaign(
     machines: Machines, bookworm: Machine, workplace: Path
 ) -> None:
+    server = f"{MODELS}/planted.py"
+    bookworm.variables |= plant.variables("/usr/bin/python3", server, PLANTED_S)
     bookworm.variables["coldproof_repeats"] = REPEATS
     before: dict[str, Any] = {}
 
@@ -30,6 +36,8 @@ def test_a_network_cut_for_a_minute_does_not_disturb_the_campaign(
     assert after["done"]
     # The same agent: it was neither ended nor started again.
     assert (after["pid"], after["boot_id"]) == (before["pid"], before["boot_id"])
-    runs = [run for run in fetched(play, bookworm) if run["mode"] != "prime"]
+    records = fetched(play, bookworm)
+    plant.assert_same(records, DISTURBED)
+    runs = [run for run in records if run["mode"] != "prime"]
     assert [run["mode"] for run in runs] == ["cold", "warm"] * REPEATS
     assert [run["state"] for run in runs] == ["proven_cold", "proven_warm"] * REPEATS

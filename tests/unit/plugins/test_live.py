@@ -1,0 +1,63 @@
+"""The line that the callback prints for what a node's status says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from plugins.callback.live import CallbackModule, read
+
+STATUS = {
+    "schema": "coldproof.status/1",
+    "phase": "starting",
+    "run": "nvme/default cold 2/3",
+    "server_phase": None,
+    "elapsed_s": None,
+    "last_s": None,
+}
+
+
+def line(callback: CallbackModule, now: float, **fields: Any) -> str | None:
+    said: str | None = callback._line("gpu-03", {**STATUS, **fields}, now)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, "gpu-03  nvme/default cold 2/3  starting"),
+        (
+            {"server_phase": "weights", "elapsed_s": 12.44, "last_s": 11.9},
+            "gpu-03  nvme/default cold 2/3  weights  12.4 s  (last 11.9 s)",
+        ),
+        ({"run": None, "phase": "preparing"}, "gpu-03  preparing"),
+        (
+            {"run": "a\x1b[31m\nb", "server_phase": "x" * 99, "elapsed_s": 1e999, "last_s": "11"},
+            f"gpu-03  a?[31m?b  {'x' * 60}",
+        ),
+    ],
+    ids=["starts", "in a phase", "no run", "hostile"],
+)
+def test_a_status_is_one_line(fields: dict[str, Any], shown: str) -> None:
+    assert line(CallbackModule(), 100.0, **fields) == shown
+
+
+def test_what_has_not_changed_is_said_once_a_minute() -> None:
+    callback = CallbackModule()
+    assert line(callback, 100.0) is not None
+    assert line(callback, 130.0) is None
+    assert line(callback, 161.0) == "gpu-03  nvme/default cold 2/3  starting  61.0 s"
+    assert line(callback, 162.0, server_phase="weights", elapsed_s=70) is not None
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "cat: no such file", '{"schema": "coldproof.status/1"', "[" * 9999]
+)
+def test_an_answer_without_a_status_is_none(answer: str) -> None:
+    assert read(answer) is None
+
+
+def test_a_status_is_found_behind_what_else_was_printed() -> None:
+    assert read(f"boot\n1 (python3) S\n{json.dumps(STATUS)}\n") == STATUS
