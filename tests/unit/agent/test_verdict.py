@@ -40,6 +40,11 @@ WARM: dict[str, Any] = {
     "device_bytes": 0, "process_bytes": 0, "devices": (0, 0),
 }  # fmt: skip
 
+# The weights on a mount, the engine on a disk.
+NFS: dict[str, Any] = {
+    "network": True, "devices": None, "device_bytes": GIB, "network_bytes": GIB,
+}  # fmt: skip
+
 CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
     ("good", {}, "proven_cold", "weights+engine"),
     ("guest", {"guest": True}, "proven_cold", "weights+engine+guest"),
@@ -72,11 +77,14 @@ CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
     ("no device", {"devices": None}, "unproven", "weights+engine"),
     ("FUSE", {"unaccounted": "FUSE"}, "unproven", "weights+engine"),
     ("never ready", {"ready": False, "process_bytes": None}, "unproven", "weights+engine"),
-    ("NFS", {"network": True, "devices": None, "network_bytes": 2 * GIB}, "proven_cold",
+    ("NFS", NFS, "proven_cold", "weights+engine+client"),
+    ("NFS that fetched nothing", {**NFS, "network_bytes": 0}, "refuted", "weights+engine+client"),
+    ("NFS that fetched for a bystander", {**NFS, "process_bytes": GIB}, "unproven",
      "weights+engine+client"),
-    ("NFS that fetched nothing", {"network": True, "devices": None, "network_bytes": 0,
-                                  "process_bytes": 0}, "refuted", "weights+engine+client"),
-    ("an uncounted network", {"network": True, "devices": None}, "unproven",
+    ("NFS, others fetch too", {**NFS, "network_bytes": 2 * GIB}, "unproven",
+     "weights+engine+client"),
+    ("NFS, not counted", {**NFS, "process_bytes": None}, "unproven", "weights+engine+client"),
+    ("an uncounted network", {**NFS, "network_bytes": None}, "unproven",
      "weights+engine+client"),
     ("warm", WARM, "proven_warm", None),
     ("95 % resident", {**WARM, "weights": look(0.95)}, "proven_warm", None),

@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from coldproof_agent import locks
+
 
 def run(function: Callable[[], Any]) -> Any:
     """Returns what the function returns, by way of a child.
@@ -20,6 +22,7 @@ def run(function: Callable[[], Any]) -> Any:
         os.close(reader)
         status = 1
         try:
+            locks.leave_to_parent()
             try:
                 answer = (True, function())
             except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -118,7 +119,11 @@ class Campaign:
             return False
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            self.status.fail("os_error", f"{where}{error.strerror}", None)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                message = f"{where}{error.strerror}: nothing that had finished is lost; free space"
+                self.status.fail("state_folder", message, "coldproof_state_dir")
+            else:
+                self.status.fail("os_error", f"{where}{error.strerror}", None)
             raise
         except Exception as error:
             self.status.fail(
@@ -162,7 +167,9 @@ class Campaign:
                 step = Step(tier, variant, mode, pair)
                 if mode == "cold" and self.plan.settings["cold_method"] == "reboot":
                     self._need_reboot(step)
-                self._run(scene, step)
+                if self._run(scene, step)["outcome"] == "not_started":
+                    self._fail(scene, self.journal.runs[-1], "could not be started any more")
+                    return
 
     def _need_reboot(self, step: Step) -> None:
         """Goes on if this is the boot that was asked for, else asks for it and ends."""
@@ -205,13 +212,16 @@ class Campaign:
             if made[-1]["outcome"] != "ready":
                 break
         if made[-1]["outcome"] != "ready":
-            tail = " | ".join(made[-1]["log"].get("tail", [])[-2:])
-            self._failed.append(
-                f"{scene.tier}/{scene.variant}: the first start ended as {made[-1]['outcome']} "
-                f"({made[-1]['outcome_detail']}): {tail}"[:1200]
-            )
+            self._fail(scene, made[-1], "did not become ready when first started")
             return False
         return True
+
+    def _fail(self, scene: Scene, record: dict[str, Any], what: str) -> None:
+        """Gives up a tier and variant in this invocation: nothing is retried in silence."""
+        tail = " | ".join(record["log"].get("tail", [])[-2:])
+        said = f"{record['outcome']}: {record['outcome_detail']}"
+        text = f"{scene.tier}/{scene.variant}: the server {what} ({said})"
+        self._failed.append(f"{text}{': ' if tail else ''}{tail}"[:1200])
 
     def _need_time(self) -> None:
         """Ends the invocation when its time is over: before a prime run or a pair, never in one."""
@@ -231,6 +241,7 @@ class Campaign:
             step=min(self._done, len(self.steps)),
             last_s=self._last.get(step.mode),
         )
+        identity.check(self.plan, self.state, self.journal)
         seq = self.journal.begin(step)
         made = measure.run(scene, step, seq, self.ledger, self.status, self.rebooted)
         record = self.journal.end(made)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import procfs, residency
+from coldproof_agent import locks, procfs, residency
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import FileRef
 
@@ -72,6 +72,7 @@ def drop_caches(timeout_s: float, control: Path = DROP_CACHES) -> dict[str, Any]
     if child == 0:
         status = 1
         try:
+            locks.leave_to_parent()
             os.sync()
             fd = os.open(control, os.O_WRONLY)
             status = 0 if os.write(fd, b"3\n") == 2 else 1

@@ -70,7 +70,9 @@ def sync(path: Path, runs: Sequence[dict[str, Any]], own: bool = True) -> None:
     """
     have = set()
     if path.exists():
-        lines = path.read_text(errors="replace").split("\n")
+        text = path.read_text(errors="replace")
+        # A torn last row was never acknowledged, and is cut off by the next append.
+        lines = (text[: text.rfind("\n") + 1] if own else text).split("\n")
         if lines[0].strip("\ufeff\r") not in (HEADER, ""):
             raise ValueError(f"{path}: the first line is not {HEADER}: move the file away")
         have = {line.partition(",")[0] for line in lines[1:]}

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import campaign, durable, locks, preflight
+from coldproof_agent import campaign, durable, leftovers, locks, preflight
 from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
+from coldproof_agent.journal import Journal
 
 READY_S = 30.0
 
@@ -48,15 +49,27 @@ def start(state: Path) -> dict[str, Any]:
         plan = plans.read(state / "plan.json")
         held = locks.holder(state)
         if held and held[1] == plan.campaign:
-            return {"ok": True, "campaign": plan.campaign, "pid": held[0], "joined": True}
+            return _joined(state, plan.campaign, held[0])
+        ended = leftovers.end_of(state, plan.campaign)
         found = preflight.examine(plan, state)
         if not found["ok"]:
             return {"ok": False, "refusals": found["refusals"]}
-        campaign.open_folder(state, plan)
+        journal = Journal(campaign.open_folder(state, plan))
+        for one in ended:
+            journal.note("leftover_ended", **one)
         pid = _spawn(state, plan.campaign)
     except Refusal as refusal:
+        held = locks.holder(state) if refusal.code == "locked" else None
+        if held and held[1] == plan.campaign:  # two controllers at one instant
+            return _joined(state, plan.campaign, held[0])
         return {"ok": False, "refusals": [refusal.as_dict()]}
     return {"ok": True, "campaign": plan.campaign, "pid": pid, "joined": False}
+
+
+def _joined(state: Path, name: str, pid: int) -> dict[str, Any]:
+    """Returns the answer to a second controller; the running agent has its secrets already."""
+    (state / "secrets.json").unlink(missing_ok=True)
+    return {"ok": True, "campaign": name, "pid": pid, "joined": True}
 
 
 def _spawn(state: Path, name: str) -> int:
@@ -132,7 +145,7 @@ def carry_out(state: Path, report_fd: int) -> int:
     try:
         return 0 if campaign.Campaign(state, plan, myself()).carry_out() else 1
     finally:
-        os.close(lock)
+        locks.release(lock)
 
 
 def prepare_by_hand(state: Path, plan_file: Path) -> None:

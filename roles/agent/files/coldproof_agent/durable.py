@@ -148,12 +148,12 @@ def need_space(folder: Path, free_bytes: int) -> None:
     try:
         fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
+            os.unlink(probe)  # first of all: whoever is killed here leaves nothing behind
             os.posix_fallocate(fd, 0, free_bytes)
             _write_all(fd, b"\0" * 4096, probe)
             os.fsync(fd)
         finally:
             os.close(fd)
-            os.unlink(probe)
     except OSError as error:
         raise Refusal(
             "state_folder",

@@ -6,13 +6,18 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Optional
 
 from coldproof_agent import bounded
 from coldproof_agent.errors import Refusal
 
 TIMEOUT_S = 20.0
+DRIVER = Path("/proc/driver/nvidia")
+# More than a driver and its contexts of exporters keep for themselves.
+UNLISTED_MB = 2048.0
+UNLISTED = "unlisted"
 _FIELDS = "index,uuid,name,memory.used,memory.total,driver_version,persistence_mode"
 
 
@@ -100,41 +105,97 @@ def tenants(wanted: Optional[Sequence[int]] = None) -> list[dict[str, Any]]:
     A process on a MIG instance counts for every GPU: its uuid does not say which one it is on.
     """
     uuids = {one["uuid"] for one in look(wanted)["devices"]}
-    if not uuids:
-        return []
-    rows, _ = _ask("--query-compute-apps=gpu_uuid,pid,process_name,used_memory")
-    return [
+    return _tenants(uuids)[0] if uuids else []
+
+
+def _tenants(uuids: set[str]) -> tuple[list[dict[str, Any]], Optional[str]]:
+    """Returns the compute processes on these GPUs, and why they cannot be known."""
+    rows, reason = _ask("--query-compute-apps=gpu_uuid,pid,process_name,used_memory")
+    found = [
         # A name may hold commas.
         {"pid": _whole(row[1]), "name": ",".join(row[2:-1])[:120], "used_mb": _number(row[-1])}
         for row in rows
         if len(row) >= 4 and (row[0] in uuids or row[0].startswith("MIG-"))
     ]
+    return found, reason
 
 
-def need_idle(wanted: Optional[Sequence[int]], allowed: Sequence[str] = ()) -> None:
+def need_idle(
+    wanted: Optional[Sequence[int]],
+    allowed: Sequence[str] = (),
+    ours: Collection[int] = (),
+) -> None:
     """Refuses GPUs on which somebody else computes.
 
     Args:
         wanted: indices; None means all.
         allowed: names of programs that may be there, such as exporters: the last part of their
-            path, or all of it.
+            path, or all of it. ``unlisted`` stands for memory in use by none that is listed.
+        ours: process ids that an earlier run of ours left there.
 
     Raises:
-        Refusal: code ``gpu_busy``, naming the processes.
+        Refusal: code ``gpu_busy``, naming the processes; ``gpu_unknown``: nvidia-smi does not say
+            who computes there, and silence is not idleness.
     """
-    foreign = [
-        one
-        for one in tenants(wanted)
-        if not {str(one["name"]), _program(str(one["name"]))} & set(allowed)
-    ]
-    if foreign:
-        named = ", ".join(f"pid {one['pid']} ({one['name']})" for one in foreign[:3])
+    seen = look(wanted)
+    if not seen["devices"]:
+        if seen["reason"] and DRIVER.exists() and UNLISTED not in allowed:
+            raise _unknown(seen["reason"])
+        return
+    listed, reason = _tenants({str(one["uuid"]) for one in seen["devices"]})
+    if reason and UNLISTED not in allowed:
+        raise _unknown(reason)
+    strangers = [one for one in foreign(listed, allowed) if one["pid"] not in ours]
+    hidden = (seen["used_mb"] or 0.0) - sum(one["used_mb"] or 0.0 for one in listed)
+    known = all(one["used_mb"] is not None for one in listed)
+    if not strangers and not ours and known and hidden > UNLISTED_MB and UNLISTED not in allowed:
         raise Refusal(
             "gpu_busy",
-            f"the GPU is used by {named}: end it, choose other GPUs (coldproof_gpus), or name it "
-            "in coldproof_gpu_allowed if it does not disturb",
+            f"{hidden:.0f} MiB of GPU memory are in use by processes that nvidia-smi does not list "
+            "(in another container, say): end them, choose other GPUs (coldproof_gpus), or put "
+            f"{UNLISTED} into coldproof_gpu_allowed if they do not disturb",
             "coldproof_gpu_allowed",
         )
+    if strangers:
+        raise Refusal(
+            "gpu_busy",
+            f"the GPU is used by {named(strangers)}: end it, choose other GPUs (coldproof_gpus), "
+            "or name it in coldproof_gpu_allowed if it does not disturb",
+            "coldproof_gpu_allowed",
+        )
+
+
+def foreign(listed: Sequence[dict[str, Any]], allowed: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the compute processes that are not allowed by name."""
+    return [
+        one for one in listed if not {str(one["name"]), _program(str(one["name"]))} & set(allowed)
+    ]
+
+
+def named(processes: Sequence[dict[str, Any]]) -> str:
+    """Returns up to three of them in words."""
+    return ", ".join(f"pid {one['pid']} ({one['name']})" for one in processes[:3])
+
+
+def _unknown(reason: str) -> Refusal:
+    return Refusal(
+        "gpu_unknown",
+        f"{reason}: whether somebody computes on the GPU cannot be known. Mend that, or choose "
+        f"GPUs that answer (coldproof_gpus), or put {UNLISTED} into coldproof_gpu_allowed if "
+        "nobody does",
+        "coldproof_gpu_allowed",
+    )
+
+
+def visible(wanted: Optional[Sequence[int]]) -> dict[str, str]:
+    """Returns the environment that shows a server these GPUs alone, by nvidia-smi's own order.
+
+    CUDA's default order is by speed (CUDA C++ Programming Guide, environment variables).
+    """
+    if wanted is None:
+        return {}
+    shown = ",".join(str(one) for one in wanted)
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": shown}
 
 
 def _program(name: str) -> str:

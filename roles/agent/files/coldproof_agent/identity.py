@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import engineprofile, gpu, host, weights
+from coldproof_agent import engineprofile, gpu, host, storage, weights
 from coldproof_agent.errors import Refusal
+from coldproof_agent.files import FileRef
 from coldproof_agent.journal import Journal
 from coldproof_agent.plan import Plan
 
 
 def of(plan: Plan, state: Path) -> dict[str, Any]:
-    """Returns kernel, GPU drivers, versions of the engine, and the weights' manifests."""
+    """Returns kernel, GPUs and their drivers, versions of the engine, and of each tier the weights'
+    manifest and the mounts that they lie on: not devices, whose names a reboot may change."""
     chosen = engineprofile.load(str(plan.settings["engine"]))
     where = engineprofile.place(chosen, plan.local, state)
-    drivers = {str(one["driver"]) for one in gpu.look(plan.local["gpus"])["devices"]}
+    devices = gpu.look(plan.local["gpus"])["devices"]
+    files = {
+        name: weights.find(path, chosen.data["weights"])
+        for name, path in sorted(plan.local["tier_paths"].items())
+    }
     return {
         "kernel": host.describe()["kernel"],
-        "driver": sorted(drivers),
+        "driver": sorted({str(one["driver"]) for one in devices}),
+        "gpus": sorted(str(one["uuid"]) for one in devices),
         "engine": engineprofile.versions(chosen, where),
-        "weights": {
-            name: weights.manifest(weights.find(path, chosen.data["weights"]))
-            for name, path in sorted(plan.local["tier_paths"].items())
-        },
+        "weights": {name: weights.manifest(found) for name, found in files.items()},
+        "storage": {name: _mounts(found) for name, found in files.items()},
     }
+
+
+def _mounts(files: Sequence[FileRef]) -> list[str]:
+    samples = {one.dev: one.path for one in files}.values()
+    mounts = [storage.mount_of(path) for path in samples]
+    return sorted(f"{one.filesystem} at {one.point}" for one in mounts)
 
 
 def check(plan: Plan, state: Path, journal: Journal) -> None:
@@ -39,7 +51,7 @@ def check(plan: Plan, state: Path, journal: Journal) -> None:
         journal.note("campaign", campaign=plan.campaign, identity=now)
         return
     before = begun["identity"]
-    changed = [name for name in now if now[name] != before.get(name)]
+    changed = [name for name in now if name in before and now[name] != before[name]]
     if changed:
         name = changed[0]
         raise Refusal(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import durable, procfs
+from coldproof_agent import durable, locks, procfs
 from coldproof_agent.errors import Refusal
 from coldproof_agent.procfs import Process
 
@@ -109,6 +109,34 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
         time.sleep(0.02)
     ledger.unlink(missing_ok=True)
     return [{"pid": pid, "command": text} for pid, text in sorted(ended.items())]
+
+
+def end_of(state: Path, campaign: str) -> list[dict[str, Any]]:
+    """Ends what a killed agent left, by the ledger of a state folder that no agent holds.
+
+    Before anything is looked at: on the GPU or the port it would count as somebody else's.
+
+    Returns:
+        the processes that were ended.
+    """
+    ledger = state / "launched.json"
+    lock = locks.state_lock(state, campaign) if ledger.exists() else None
+    if lock is None:
+        return []
+    try:
+        return end_leftovers(ledger)
+    finally:
+        locks.release(lock)
+
+
+def living(ledger: Path) -> list[Process]:
+    """Returns what an agent that was killed left behind and what lives still; ends nothing."""
+    try:
+        entry = json.loads(ledger.read_bytes())
+        ours = _Ours(entry)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return ours.living() if entry["boot_id"] == procfs.boot_id() else []
 
 
 class _Ours:

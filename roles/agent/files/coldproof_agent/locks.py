@@ -11,6 +11,20 @@ from typing import Any, Optional
 
 from coldproof_agent.errors import Refusal
 
+_held: set[int] = set()
+
+
+def leave_to_parent() -> None:
+    """Closes the locks' descriptors in a forked child: it must not hold them for a dead agent."""
+    while _held:
+        os.close(_held.pop())
+
+
+def release(fd: int) -> None:
+    """Gives a lock back."""
+    _held.discard(fd)
+    os.close(fd)
+
 
 def _take(path: Path, mode: int) -> Optional[int]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -19,6 +33,7 @@ def _take(path: Path, mode: int) -> Optional[int]:
     except BlockingIOError:
         os.close(fd)
         return None
+    _held.add(fd)
     return fd
 
 
@@ -36,7 +51,7 @@ def state_lock(state: Path, campaign: str) -> Optional[int]:
 
 
 def holder(state: Path) -> Optional[tuple[int, str]]:
-    """Returns pid and campaign of the agent that holds the lock; None if nobody does."""
+    """Returns pid and campaign of the other agent that holds the lock; None if none does."""
     try:
         fd = os.open(state / "lock", os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -46,7 +61,9 @@ def holder(state: Path) -> Optional[tuple[int, str]]:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             words = os.pread(fd, 200, 0).decode("ascii", "replace").split()
-            return (int(words[0]), words[1]) if len(words) > 1 and words[0].isdigit() else (0, "?")
+            if len(words) < 2 or not words[0].isdigit():
+                return 0, "?"
+            return None if int(words[0]) == os.getpid() else (int(words[0]), words[1])
         return None
     finally:
         os.close(fd)

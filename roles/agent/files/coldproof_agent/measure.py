@@ -17,6 +17,7 @@ from coldproof_agent import (
     verdict,
     weights,
 )
+from coldproof_agent.doubts import Doubts
 from coldproof_agent.evidence import Witnessing
 from coldproof_agent.files import FileRef
 from coldproof_agent.plan import Step
@@ -54,6 +55,7 @@ def run(
     files = scene.weights()
     about = weights.describe(scene.path, files)
     memory = _idle_gpu(scene)
+    doubts = Doubts(scene, files, memory["devices"])
     attempt = serve.Attempt(scene, step, seq, ledger)
     caches = scene.cache_folders(attempt.command.env)
     before = compilecache.look(caches)
@@ -61,7 +63,7 @@ def run(
     started_at = datetime.datetime.now(datetime.timezone.utc)
     status.set(phase="cooling" if step.mode != "warm" else "preparing")
     method = _prepare(scene, step, files)
-    served = attempt.make(seen, status)
+    served = attempt.make(seen, doubts, status)
     released = gpu.wait_released(memory["used_mb"], scene.plan.local["gpus"])
     after = compilecache.look(caches)
     changed = before.digest != after.digest
@@ -89,6 +91,10 @@ def run(
     )
     if released["released"] is False:
         record["flags"].append("gpu_memory_not_released")
+    for reason in doubts.found(served.memory["devices"]):
+        record["reasons"].append(reason)
+        if record["state"].startswith("proven"):
+            record["state"] = "unproven"
     return record
 
 

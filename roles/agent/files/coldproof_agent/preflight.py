@@ -14,6 +14,7 @@ from coldproof_agent import (
     engineprofile,
     gpu,
     host,
+    leftovers,
     locks,
     procfs,
     ready,
@@ -43,6 +44,10 @@ def examine(plan: Plan, state: Path) -> dict[str, Any]:
             refusals.append(refusal.as_dict())
             return None
 
+    orphans = leftovers.living(state / "launched.json") if not locks.holder(state) else []
+    if orphans:
+        named = ", ".join(f"pid {one.pid} ({procfs.command(one.pid)[:80]})" for one in orphans[:3])
+        warnings.append(f"an earlier run left processes here, which will be ended: {named}")
     for check in (_rights, _lock, _state_folder, _cluster, _port, _gpu):
         attempt(lambda check=check: check(plan, state))  # type: ignore[misc]
     chosen = attempt(lambda: engineprofile.load(str(plan.settings["engine"])))
@@ -160,8 +165,8 @@ def _cluster(plan: Plan, _state: Path) -> None:
 
 def _port(plan: Plan, state: Path) -> None:
     address, port = str(plan.local["host"]), int(plan.local["port"])
-    if locks.holder(state):
-        return  # our own campaign may be using it
+    if locks.holder(state) or leftovers.living(state / "launched.json"):
+        return  # our own campaign may be using it, or what it left behind
     try:
         ready.free_port(address, port)
     except socket.gaierror as error:
@@ -181,7 +186,8 @@ def _port(plan: Plan, state: Path) -> None:
 def _gpu(plan: Plan, state: Path) -> None:
     if locks.holder(state):
         return
-    gpu.need_idle(plan.local["gpus"], plan.local["gpu_allowed"])
+    orphans = [one.pid for one in leftovers.living(state / "launched.json")]
+    gpu.need_idle(plan.local["gpus"], plan.local["gpu_allowed"], orphans)
     wanted = plan.local["gpus"]
     if wanted and len(gpu.look(wanted)["devices"]) < len(set(wanted)):
         raise Refusal("gpu_missing", f"not all of the GPUs {wanted} are here", "coldproof_gpus")

@@ -12,6 +12,7 @@ from coldproof_agent import (
     cooling,
     enginefiles,
     engineprofile,
+    gpu,
     redact,
     residency,
     storage,
@@ -55,6 +56,7 @@ class Scene:
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
         self._verdicts: dict[str, str] = {}
+        self._tested_on: set[int] = set()
         self.engine_files = enginefiles.restore(self._kept)
 
     # -- files ------------------------------------------------------------------------------
@@ -65,8 +67,10 @@ class Scene:
 
     def verdicts(self, files: list[FileRef], may_evict: bool) -> dict[str, str]:
         """Returns what the witnesses are worth on the weights; tested until one passes."""
-        if residency.best(self._verdicts) is None:
+        lie = {one.dev for one in files}
+        if residency.best(self._verdicts) is None or self._tested_on != lie:
             self._verdicts = residency.trusted(files, self._scratch, may_evict)
+            self._tested_on = lie
         return self._verdicts
 
     def engine_verdicts(self) -> dict[str, str]:
@@ -117,7 +121,8 @@ class Scene:
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
         argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
         argv += [*settings["engine_args"], *variant.get("args", [])]
-        given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
+        shown = gpu.visible(self.plan.local["gpus"])
+        given = {**shown, **settings["engine_env"], **variant.get("env", {}), **self.secret}
         env = engineprofile.environment(self.profile, self.where, given, values)
         user = self.plan.local["engine_user"]
         if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from coldproof_agent import compilecache, gpu, ready, redact
+from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
 from coldproof_agent.launcher import ProcessLauncher
@@ -52,7 +53,7 @@ class Attempt:
         logs.mkdir(exist_ok=True, mode=0o755)
         self._log_path = logs / f"{seq:04d}-{step.mode}.log"
 
-    def make(self, seen: Witnessing, status: Status) -> Served:
+    def make(self, seen: Witnessing, doubts: Doubts, status: Status) -> Served:
         """Starts the server, waits, takes the evidence at ready, ends everything."""
         scene, server = self._scene, self._launcher
         data = scene.profile.data
@@ -84,6 +85,7 @@ class Attempt:
             if waited.load_s is not None:
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
+                doubts.at_ready([one.pid for one in server.tree()])
                 if self._step.mode == "prime":
                     scene.after_prime()
                     seen.after_prime()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import csvfile, durable, launcher, locks, measure, preflight, supervisor
+from coldproof_agent import csvfile, durable, leftovers, locks, measure, preflight, supervisor
 from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
@@ -74,17 +74,16 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
     Raises:
         Refusal: it cannot be made here, or another agent is at work.
     """
+    leftovers.end_of(state, plan.campaign)
     refusals = preflight.examine(plan, state)["refusals"]
     if refusals:
         raise Refusal(**refusals[0])
     folder = state / "campaigns" / plan.campaign
     folder.mkdir(parents=True, exist_ok=True)
     durable.replace(folder / "local.json", durable.canonical(_where(plan.local)))
-    lock = locks.state_lock(state, plan.campaign)
-    if lock is None:
+    if locks.state_lock(state, plan.campaign) is None:
         raise Refusal("locked", f"another agent is at work in {state}", "coldproof_state_dir")
     supervisor.become_subreaper()
-    launcher.end_leftovers(state / "launched.json")
     durable.need_space(state, 16 << 20)
     journal = Journal(folder)
     status = Status(state / "status.json", plan.campaign, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -39,7 +41,10 @@ class Status:
         }
 
     def set(self, **fields: Any) -> None:
-        """Changes fields and writes the file; a new phase of the agent ends the server's."""
+        """Changes fields and writes the file; a new phase of the agent ends the server's.
+
+        Never fails: a disk that is full must not end a campaign in the middle of a run.
+        """
         if "phase" in fields:
             self._fields.update(server_phase=None, elapsed_s=None)
         self._fields.update(fields)
@@ -66,6 +71,18 @@ class Status:
             data = json.dumps(fields, sort_keys=True).encode()[:MAX_BYTES]
         # Not fsynced: it is rewritten at every change, and a write to the disk under test counts.
         beside = self._path.with_name(f".{self._path.name}.new")
-        beside.write_bytes(data + b"\n")
-        beside.chmod(0o644)
-        beside.rename(self._path)
+        try:
+            beside.write_bytes(data + b"\n")
+            beside.chmod(0o644)
+            beside.rename(self._path)
+        except OSError as error:
+            print(f"status.json: {error}", file=sys.stderr)
+            self._overwrite(data)
+
+    def _overwrite(self, data: bytes) -> None:
+        """Writes into the file's own block, which a full disk still lets one do."""
+        with contextlib.suppress(OSError):
+            beside = self._path.with_name(f".{self._path.name}.new")
+            beside.unlink(missing_ok=True)
+            with open(self._path, "r+b", buffering=0) as there:
+                there.write(data.ljust(os.fstat(there.fileno()).st_size - 1) + b"\n")

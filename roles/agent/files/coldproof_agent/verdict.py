@@ -133,23 +133,53 @@ def _judge_cold_bytes(
     if seen.unaccounted:
         unproven.append(seen.unaccounted)
         return
-    candidates = [n for n in (seen.process_bytes, seen.network_bytes) if n is not None]
-    if not candidates:
+    read = seen.process_bytes
+    if read is None:
         unproven.append("the bytes read by the server could not be counted")
         return
-    least = COLD_BYTES * seen.expected_bytes
-    read = max(candidates)
-    if read < least:
-        refuted.append(
-            f"the server read {_mib(read)} of {_mib(seen.expected_bytes)} expected bytes: "
-            "the rest was in a cache"
-        )
-    elif read > COLD_BYTES_ABOVE * seen.expected_bytes:
-        flags.append("bytes_above_expected")
     if seen.network:
-        if seen.network_bytes is None:
-            unproven.append("this network filesystem does not say what it fetched")
+        _judge_cold_network(seen, read, refuted, unproven)
+    elif read < COLD_BYTES * seen.expected_bytes:
+        refuted.append(_too_few(read, seen.expected_bytes))
+    if read > COLD_BYTES_ABOVE * seen.expected_bytes:
+        flags.append("bytes_above_expected")
+    if not seen.network:
+        _judge_cold_devices(seen, read, refuted, unproven)
+
+
+def _too_few(read: int, expected: int) -> str:
+    return (
+        f"the server read {_mib(read)} of {_mib(expected)} expected bytes: the rest was in a cache"
+    )
+
+
+def _judge_cold_network(seen: Evidence, read: int, refuted: list[str], unproven: list[str]) -> None:
+    """Holds what the server read against what the mount fetched, its own part and others'."""
+    if seen.network_bytes is None:
+        unproven.append("this network filesystem does not say what it fetched")
         return
+    expected = seen.expected_bytes - seen.device_bytes
+    if seen.network_bytes < COLD_BYTES * expected:
+        refuted.append(
+            f"the mount fetched {_mib(seen.network_bytes)} of {_mib(expected)} expected bytes: "
+            "a cache of this node delivered the rest"
+        )
+    elif read < COLD_BYTES * seen.expected_bytes:
+        # Fetched, but not for the server: a bystander filled the cache in front of it, or this
+        # kernel does not account what it fetches to the process that reads.
+        unproven.append(
+            f"the mount fetched {_mib(seen.network_bytes)}, of which {_mib(read)} are accounted "
+            "to the server: others may have brought the weights into the cache for it"
+        )
+    others = seen.network_bytes - max(expected, read - seen.device_bytes)
+    if others > max(FOREIGN_SHARE * expected, FOREIGN_BYTES):
+        unproven.append(
+            f"others fetched {_mib(others)} from the mount meanwhile: what they brought into the "
+            "cache cannot be told from what the server read"
+        )
+
+
+def _judge_cold_devices(seen: Evidence, read: int, refuted: list[str], unproven: list[str]) -> None:
     if seen.devices is None:
         unproven.append("no block device can be named below the weights to hold the bytes against")
         return

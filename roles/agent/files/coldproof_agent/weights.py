@@ -136,6 +136,19 @@ def manifest(files: Sequence[FileRef]) -> str:
     return hashlib.sha256(canonical(parts)).hexdigest()
 
 
+def stamp(files: Sequence[FileRef]) -> list[tuple[str, int, int, int, int]]:
+    """Returns what tells whether files were replaced or written: path, inode, size, mtime.
+
+    Raises:
+        OSError: one of them is gone.
+    """
+    found = []
+    for one in files:
+        info = os.stat(one.path)
+        found.append((one.path, info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+    return found
+
+
 def describe(path: str, files: Sequence[FileRef]) -> dict[str, Any]:
     """Returns the form of runs.jsonl: path, files, bytes (as allocated on the device), manifest."""
     return {
