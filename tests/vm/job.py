@@ -25,31 +25,36 @@ def probe(workplace: Path, inventory: Path, *arguments: str) -> Play:
     return run_playbook(workplace, inventory, *arguments, limit_s=PLAYBOOK_LIMIT_S)
 
 
-def probe_meanwhile(
-    workplace: Path, inventory: Path, machine: Machine, run: str, act: Callable[[list[str]], None]
-) -> Play:
-    """Runs probe.yml, and calls `act` as soon as a server starts in a run whose title ends so.
+def in_run(job: Callable[[], Play], *acts: Callable[[], None]) -> Play:
+    """Runs a job, and beside it what is to happen to its machines meanwhile.
 
-    `act` is given the lines of runs.jsonl that the node held at that instant.
+    An act that fails, or a job that ends before an act is over, fails the test.
     """
-    with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(probe, workplace, inventory)
-        # One connection that waits on the node: a login takes about as long as a start does.
-        waiting = pool.submit(machine.ssh, _wait_script(run), limit_s=MID_RUN_LIMIT_S + 60)
-        while not waiting.done():
+    with ThreadPoolExecutor(1 + len(acts)) as pool:
+        running = pool.submit(job)
+        doing = [pool.submit(act) for act in acts]
+        while not all(act.done() for act in doing):
+            failed = next((act for act in doing if act.done() and act.exception()), None)
+            if failed is not None:
+                failed.result()
             assert not running.done(), running.result().output
             time.sleep(0.05)
-        act(_whole_lines(waiting.result()))
+        for act in doing:
+            act.result()
         return running.result()
 
 
-def _wait_script(run: str) -> str:
-    steps = [
-        f"""grep -q '"phase": "starting".* {run}"' {STATE}/status.json 2>/dev/null""",
-        f"cat {STATE}/campaigns/$(ls -t {STATE}/campaigns | head -1)/runs.jsonl",
-    ]
-    loop = f"until {steps[0]}; do sleep 0.3; done; {steps[1]}"
-    return f"timeout {MID_RUN_LIMIT_S:.0f} sh -c {shlex.quote(loop)}"
+def when_started(machine: Machine, run: str) -> list[str]:
+    """Waits until a server starts in a run whose title ends so ("cold 2/3").
+
+    Returns the lines of runs.jsonl that the node held at that instant. One connection waits on
+    the node: a login takes about as long as a start does.
+    """
+    looks = f"""grep -q '"phase": "starting".* {run}"' {STATE}/status.json 2>/dev/null"""
+    shows = f"cat {STATE}/campaigns/$(ls -t {STATE}/campaigns | head -1)/runs.jsonl"
+    loop = shlex.quote(f"until {looks}; do sleep 0.3; done; {shows}")
+    waits = f"timeout {MID_RUN_LIMIT_S:.0f} sh -c {loop}"
+    return _whole_lines(machine.ssh(waits, limit_s=MID_RUN_LIMIT_S + 60))
 
 
 def status(machine: Machine) -> dict[str, Any]:

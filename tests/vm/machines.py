@@ -143,6 +143,22 @@ class Machine:
             raise FleetError(f"{self.name}: {command}: {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
 
+    def put(self, path: Path, there: str) -> None:
+        """Copies a file of this host to it, by the same way in.
+
+        Raises:
+            FleetError: it was not reached, or cannot take the file.
+        """
+        done = subprocess.run(
+            [*self.ssh_command(), f"cat >{there}"],
+            input=path.read_bytes(),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise FleetError(f"{self.name}: {there}: {done.stderr.decode(errors='replace')}")
+
     def ssh_command(self) -> list[str]:
         """Returns the command line by which root gets in; its host key is enforced."""
         known = self.folder / "known_hosts"

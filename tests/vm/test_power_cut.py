@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.vm.fleet import Machines
-from tests.vm.job import fetched, on_node, probe, probe_meanwhile
+from tests.vm.job import fetched, in_run, on_node, probe, when_started
 from tests.vm.machines import Machine
 
 REPEATS = 3
@@ -22,11 +22,12 @@ def test_a_power_cut_in_a_cold_run_loses_no_finished_run(
     inventory = machines.inventory(trixie.name)
     kept: list[str] = []
 
-    def cut(finished: list[str]) -> None:
+    def cut() -> None:
+        finished = when_started(trixie, "cold 2/3")
         trixie.power_cut()
         kept.extend(finished)
 
-    first = probe_meanwhile(workplace, inventory, trixie, "cold 2/3", cut)
+    first = in_run(lambda: probe(workplace, inventory), cut)
     assert first.code == 2, first.output
     assert first.outcomes()[trixie.name]["status"] == "unreachable"
     assert trixie.name in first.report()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import campaign, durable, leftovers, locks, preflight
+from coldproof_agent import campaign, durable, leftovers, locks, oomscore, preflight
 from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
@@ -142,6 +142,7 @@ def carry_out(state: Path, report_fd: int) -> int:
         os.close(report_fd)
     if lock is None:
         return 1
+    oomscore.shield()
     try:
         return 0 if campaign.Campaign(state, plan, myself()).carry_out() else 1
     finally:

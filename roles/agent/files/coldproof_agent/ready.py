@@ -171,19 +171,23 @@ class _Watch:
         again = "answered 200 once, then: " if self._edges["ready"] or self._took_back else ""
         self._take_back()
         elapsed = self._now()
-        self._detail = f"{again}{_why(self._server)} after {elapsed:.1f} s"
-        if host.kills_by_oom() > self._ooms and self._server.exit_status in (-9, 137):
-            self._detail = f"{again}the kernel's OOM killer ended a process after {elapsed:.1f} s"
-            return self._over("oom", interval)
-        return self._over("crashed", interval)
+        self._detail = f"{again}{_why(self._server)} after {elapsed:.1f} s{self._oom()}"
+        killed = self._oom() and self._server.exit_status in (-9, 137)
+        return self._over("oom" if killed else "crashed", interval)
 
     def given_up(self, interval: float) -> Waited:
         """Returns what is to be said when the time is over."""
         self._detail = self._detail or f"not ready within {self._check.timeout_s:g} s"
+        self._detail += self._oom()
         if self._server.owns_listener(self._check.port, self._check.host) is False:
             self._detail = _foreign(self._check)
             return self._over("foreign_listener", interval)
         return self._over("timeout" if self._wrong_since is None else "wrong_model", interval)
+
+    def _oom(self) -> str:
+        """Returns what to add if the kernel ran out of memory meanwhile: a worker may be gone."""
+        struck = host.kills_by_oom() - self._ooms
+        return f"; the OOM killer ended {struck} processes of this host meanwhile" if struck else ""
 
     def _take_back(self) -> None:
         self._took_back += self._edges["ready"] is not None

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import csvfile, durable, leftovers, locks, measure, preflight, supervisor
+from coldproof_agent import (
+    csvfile,
+    durable,
+    leftovers,
+    locks,
+    measure,
+    oomscore,
+    preflight,
+    supervisor,
+)
 from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
@@ -84,6 +93,7 @@ def run(plan: plans.Plan, mode: str, state: Path, csv: Path) -> dict[str, Any]:
     if locks.state_lock(state, plan.campaign) is None:
         raise Refusal("locked", f"another agent is at work in {state}", "coldproof_state_dir")
     supervisor.become_subreaper()
+    oomscore.shield()
     durable.need_space(state, 16 << 20)
     journal = Journal(folder)
     status = Status(state / "status.json", plan.campaign, 1)

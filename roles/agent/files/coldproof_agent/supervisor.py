@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import procfs
+from coldproof_agent import oomscore, procfs
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 SWEEP_LIMIT_S = 30.0
@@ -164,6 +164,7 @@ def _become_server(command: Command, log: int, gate_r: int, gate_w: int, report:
     try:
         os.close(gate_w)
         os.setsid()
+        oomscore.unshield()
         signal.set_wakeup_fd(-1)
         for number in range(1, signal.NSIG):
             if number not in (signal.SIGKILL, signal.SIGSTOP):
