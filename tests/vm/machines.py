@@ -121,8 +121,19 @@ class Machine:
             f"{self.console_tail()}"
         )
 
-    def ssh(self, command: str, limit_s: float = 60.0) -> str:
+    def wait_until_off(self, limit_s: float = 120.0) -> None:
+        """Returns when a machine that switches itself off is off. Raises FleetError."""
+        began = time.monotonic()
+        while self.running:
+            if time.monotonic() - began > limit_s:
+                raise FleetError(f"{self.name} is still on after {limit_s:.0f} s")
+            time.sleep(0.2)
+
+    def ssh(self, command: str, limit_s: float = 60.0, *, may_be_cut: bool = False) -> str:
         """Runs a shell command on it as root, and returns what it printed.
+
+        Args:
+            may_be_cut: the command takes the connection with it; that is no error.
 
         Raises:
             FleetError: the machine was not reached, or the command failed.
@@ -138,8 +149,10 @@ class Machine:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
+            if may_be_cut:
+                return ""
             raise FleetError(f"{self.name}: no end within {limit_s:.0f} s: {command}") from error
-        if done.returncode != 0:
+        if done.returncode != 0 and not may_be_cut:
             raise FleetError(f"{self.name}: {command}: {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
 

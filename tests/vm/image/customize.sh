@@ -11,6 +11,9 @@ printf '127.0.0.1 localhost\n' >/etc/hosts
 : >/etc/machine-id
 systemctl enable systemd-networkd.service ssh.service
 systemctl disable systemd-networkd-wait-online.service || true
+# A test starts the NFS server when it needs it.
+systemctl disable nfs-server.service rpcbind.service rpcbind.socket nfs-client.target || true
+systemctl mask nfs-blkmap.service rpc-gssd.service rpc-svcgssd.service || true
 systemctl set-default multi-user.target
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer systemd-timesyncd.service getty@tty1.service \
