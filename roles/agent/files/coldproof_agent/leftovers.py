@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import durable, locks, procfs
+from coldproof_agent import durable, gpu, locks, procfs
 from coldproof_agent.errors import Refusal
 from coldproof_agent.procfs import Process
 
@@ -108,6 +108,8 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
             )
         time.sleep(0.02)
     ledger.unlink(missing_ok=True)
+    if ended:
+        gpu.wait_left(ended)
     return [{"pid": pid, "command": text} for pid, text in sorted(ended.items())]
 
 
