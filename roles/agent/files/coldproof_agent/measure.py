@@ -56,7 +56,7 @@ def run(
     about = weights.describe(scene.path, files)
     memory = _idle_gpu(scene)
     doubts = Doubts(scene, files, memory["devices"])
-    attempt = serve.Attempt(scene, step, seq, ledger)
+    attempt = serve.Attempt(scene, step, seq, ledger, bool(memory["devices"]))
     caches = scene.cache_folders(attempt.command.env)
     before = compilecache.look(caches)
     seen = Witnessing(scene, step.mode, files)
@@ -167,6 +167,7 @@ def _record(
         "gpu_mem_used_mb": server.memory["used_mb"],
         "phases": server.phases.result(waited.load_s) if waited.load_s is not None else [],
         "phases_missing": server.phases.missing() if is_ready else [],
+        "unattributed": server.phases.gaps(waited.load_s) if waited.load_s is not None else [],
         "edges": waited.edges,
         "resolution_s": waited.resolution_s,
         "engine_files": scene.engine_files.as_dict(),

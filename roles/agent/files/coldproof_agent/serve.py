@@ -38,12 +38,18 @@ class Served(NamedTuple):
 class Attempt:
     """A start that is ready to be made: port, model id and command line are chosen.
 
+    Args:
+        scene, step: what is started.
+        seq: the run's number in the journal.
+        ledger: see :class:`launcher.ProcessLauncher`.
+        has_gpu: whether there is a GPU for it: some lines of a log come only then.
+
     Raises:
         Refusal: the port is taken, or there is no program to start.
     """
 
-    def __init__(self, scene: Scene, step: Step, seq: int, ledger: Path) -> None:
-        self._scene, self._step = scene, step
+    def __init__(self, scene: Scene, step: Step, seq: int, ledger: Path, has_gpu: bool) -> None:
+        self._scene, self._step, self._has_gpu = scene, step, has_gpu
         self._name = f"coldproof-{uuid.uuid4().hex[:12]}"
         self._address = str(scene.plan.local["host"])
         self._port = _port(self._address, int(scene.plan.local["port"]))
@@ -57,7 +63,8 @@ class Attempt:
         """Starts the server, waits, takes the evidence at ready, ends everything."""
         scene, server = self._scene, self._launcher
         data = scene.profile.data
-        phases = Phases(str(data["first_phase"]), markers(data["markers"]))
+        known = markers(data["markers"], self.command.argv, gpu=self._has_gpu)
+        phases = Phases(str(data["first_phase"]), known, str(data.get("to_name", "")))
         watch = compilecache.Watch(data["compile"])
 
         def on_line(stamp: float, text: str) -> None:

@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import coldproof_agent.cli  # what the real agent has loaded counts in its memory
-from coldproof_agent import launcher, procfs, ready, supervisor
+from coldproof_agent import engineprofile, launcher, procfs, ready, supervisor
 from coldproof_agent.errors import Refusal
+from coldproof_agent.phases import Phases, markers
 from coldproof_agent.serverlog import ServerLog
 from coldproof_agent.supervisor import Command
 
@@ -30,12 +31,17 @@ def say(**answer: Any) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def start(server: launcher.ProcessLauncher, job: Job) -> ServerLog:
+def start(server: launcher.ProcessLauncher, job: Job, known: Optional[Phases] = None) -> ServerLog:
     """Starts the job's server, its log beside the ledger."""
     rights = job.get("rights", {})
     command = Command(job["argv"], {**os.environ, **job.get("env", {})}, "/", **rights)
     pipe = server.start(command, job["marker"])
-    return ServerLog(pipe, Path(job["ledger"]).with_suffix(".log"), server.started_at)
+    path = Path(job["ledger"]).with_suffix(".log")
+    return ServerLog(pipe, path, server.started_at, (), known.line if known else ignore)
+
+
+def ignore(_stamp: float, _line: str) -> None:
+    """Takes a line of the log and does nothing with it."""
 
 
 def check_of(job: Job) -> ready.Check:
@@ -92,8 +98,12 @@ def run(job: Job) -> None:
     server = launcher.ProcessLauncher(Path(job["ledger"]))
     answer: Job = {"waited": None, "error": None}
     log = None
+    known = None
+    if "engine" in job:
+        data = engineprofile.load(job["engine"]).data
+        known = Phases(data["first_phase"], markers(data["markers"]))
     try:
-        log = start(server, job)
+        log = start(server, job, known)
         cost = Cost(server) if job.get("cost") else None
         waited = ready.wait(server, check_of(job), cost.idle if cost else lambda: None)
         if cost:
@@ -101,6 +111,9 @@ def run(job: Job) -> None:
         time.sleep(job.get("evidence_s", 0.0))
         waited = ready.still(server, waited)
         answer["waited"] = waited._asdict()
+        if known and waited.load_s is not None:
+            answer["phases"] = known.result(waited.load_s)
+            answer["missing"], answer["started_at"] = known.missing(), server.started_at
         answer["tree"] = [one.name for one in server.tree()]
     except OSError as error:
         answer["error"] = str(error)
