@@ -49,7 +49,7 @@ def missing(found: Sequence[Entry]) -> list[str]:
     return [
         "",
         (
-            f"**Warning**: lines that the engine's profile expects never came: {listing(names, 20)}. "
+            f"**Warning**: lines that the profile expects never came: {listing(names, 20)}. "
             "What they begin is not zero: its seconds stand in the phase before it. The engine's "
             "version may word them anew."
         ),
