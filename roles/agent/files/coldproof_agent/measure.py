@@ -59,7 +59,7 @@ def run(
     attempt = serve.Attempt(scene, step, seq, ledger, bool(memory["devices"]))
     caches = scene.cache_folders(attempt.command.env)
     before = compilecache.look(caches)
-    seen = Witnessing(scene, step.mode, files)
+    seen = Witnessing(scene, step.mode, files, attempt.command)
     started_at = datetime.datetime.now(datetime.timezone.utc)
     status.set(phase="cooling" if step.mode != "warm" else "preparing")
     method = _prepare(scene, step, files)
@@ -169,6 +169,7 @@ def _record(
         "phases_missing": server.phases.missing() if is_ready else [],
         "unattributed": server.phases.gaps(waited.load_s) if waited.load_s is not None else [],
         "edges": waited.edges,
+        "told": server.told,
         "resolution_s": waited.resolution_s,
         "engine_files": scene.engine_files.as_dict(),
         **seen.as_record(server.read_bytes),

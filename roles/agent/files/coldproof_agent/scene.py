@@ -12,6 +12,7 @@ from coldproof_agent import (
     cooling,
     enginefiles,
     engineprofile,
+    engineprogram,
     gpu,
     redact,
     residency,
@@ -51,7 +52,12 @@ class Scene:
         if self.profile.data["installation"] == "copied":
             engineprofile.install_reference(self.where)
         self.secret = dict(secret)
-        self.roots = engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
+        given = plan.settings["engine_command"]
+        self.roots = engineprofile.roots(
+            self.profile, self.where, plan.local["engine_files"], given
+        )
+        # Now: it may start the program, which must not happen between cold and ready.
+        self._versions = engineprofile.versions(self.profile, self.where, given, state)
         self._scratch = [state]
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
@@ -63,7 +69,7 @@ class Scene:
 
     def weights(self) -> list[FileRef]:
         """Returns the weights as they are now. Raises Refusal."""
-        return weights.find(self.path, self.profile.data["weights"])
+        return weights.of(self.path, self.profile.data)
 
     def verdicts(self, files: list[FileRef], may_evict: bool) -> dict[str, str]:
         """Returns what the witnesses are worth on the weights; tested until one passes."""
@@ -106,8 +112,11 @@ class Scene:
     def values(self, port: int, served_name: str) -> dict[str, str]:
         """Returns what fills the templates of command line, environment and readiness path."""
         settings = self.plan.settings
+        data = self.profile.data
+        file = weights.model_files(self.path, data)[0] if "split" in data else self.path
         return {
             "model_path": self.path,
+            "model_file": file,
             "model": str(settings["model"]),
             "host": str(self.plan.local["host"]),
             "port": str(port),
@@ -116,11 +125,16 @@ class Scene:
             "ready_timeout_s": str(int(settings["ready_timeout_s"])),
         }
 
+    def model_id(self, values: Mapping[str, str]) -> Optional[str]:
+        """Returns the id by which the server has to name its model; None if it is not known."""
+        return engineprofile.model_id(self.profile, self.plan.settings["engine_command"], values)
+
     def command(self, values: Mapping[str, str]) -> Command:
         """Returns what to execute, and with whose rights. Raises Refusal."""
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
         argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
         argv += [*settings["engine_args"], *variant.get("args", [])]
+        engineprogram.need_model(self.profile.data, argv, self.path)
         shown = gpu.visible(self.plan.local["gpus"])
         given = {**shown, **settings["engine_env"], **variant.get("env", {}), **self.secret}
         env = engineprofile.environment(self.profile, self.where, given, values)
@@ -138,7 +152,7 @@ class Scene:
 
     def describe_engine(self, command: Command, port: int, model_id: str) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""
-        found = engineprofile.versions(self.profile, self.where)
+        found = self._versions
         return {
             "name": self.profile.name,
             "title": self.profile.title,

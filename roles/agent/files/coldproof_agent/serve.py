@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import compilecache, gpu, ready, redact
+from coldproof_agent import compilecache, gpu, logwatch, ready, redact
 from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
@@ -23,7 +23,10 @@ PORT_TRIES = 3
 
 
 class Served(NamedTuple):
-    """What one start gave: ``memory`` of the GPUs at ready, ``read_bytes`` of the whole tree."""
+    """What one start gave.
+
+    ``memory`` of the GPUs at ready, ``read_bytes`` of the whole tree, ``told`` by its log.
+    """
 
     waited: ready.Waited
     log: dict[str, Any]
@@ -33,6 +36,7 @@ class Served(NamedTuple):
     read_bytes: Optional[int]
     stopped: dict[str, Any]
     memory: dict[str, Any]
+    told: dict[str, Any]
 
 
 class Attempt:
@@ -53,7 +57,9 @@ class Attempt:
         self._name = f"coldproof-{uuid.uuid4().hex[:12]}"
         self._address = str(scene.plan.local["host"])
         self._port = _port(self._address, int(scene.plan.local["port"]))
-        self.command = scene.command(scene.values(self._port, self._name))
+        values = scene.values(self._port, self._name)
+        self.command = scene.command(values)
+        self._model_id = scene.model_id(values)
         self._launcher = ProcessLauncher(ledger)
         logs = scene.folder / "logs"
         logs.mkdir(exist_ok=True, mode=0o755)
@@ -65,11 +71,12 @@ class Attempt:
         data = scene.profile.data
         known = markers(data["markers"], self.command.argv, gpu=self._has_gpu)
         phases = Phases(str(data["first_phase"]), known, str(data.get("to_name", "")))
-        watch = compilecache.Watch(data["compile"])
+        watch, told = compilecache.Watch(data["compile"]), logwatch.LogWatch(data)
 
         def on_line(stamp: float, text: str) -> None:
             phases.line(stamp, text)
             watch.line(text)
+            told.line(stamp, text)
 
         def beat() -> None:
             elapsed = round(time.monotonic() - server.started_at, 1)
@@ -87,7 +94,7 @@ class Attempt:
                 waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
             else:
                 log = ServerLog(pipe, self._log_path, server.started_at, self._secrets(), on_line)
-                waited = ready.wait(server, self._check(), beat)
+                waited = ready.wait(server, self._check(told), beat)
                 seen.at_ready(server)
             if waited.load_s is not None:
                 status.set(phase="ready", last_s=waited.load_s)
@@ -107,10 +114,11 @@ class Attempt:
             log.describe(scene.folder) if log else {"file": None, "tail": []},
             phases,
             watch,
-            scene.describe_engine(self.command, self._port, self._name),
+            scene.describe_engine(self.command, self._port, self._model_id or self._name),
             server.read_bytes_at_end,
             stopped,
             memory,
+            told.values(),
         )
 
     def _secrets(self) -> list[str]:
@@ -118,18 +126,19 @@ class Attempt:
         found = redact.found_in(self.command.argv, self.command.env)
         return [*self._scene.secret.values(), *found]
 
-    def _check(self) -> ready.Check:
-        settings, data = self._scene.plan.settings, self._scene.profile.data
-        given = any("{served_model_name}" in word for word in settings["engine_command"])
-        names_model = given if settings["engine_command"] else bool(data["ready"]["model_id"])
-        path = str(settings["ready_path"] or data["ready"]["path"])
+    def _check(self, told: logwatch.LogWatch) -> ready.Check:
+        settings, data = self._scene.plan.settings, self._scene.profile.data["ready"]
+        own_path = settings["ready_path"]
         return ready.Check(
             self._address,
             self._port,
-            path,
-            data["health_path"],
-            self._name if names_model and ready.lists_models(path) else None,
+            str(own_path or data["path"]),
+            self._scene.profile.data["health_path"],
+            self._model_id,
             float(settings["ready_timeout_s"]),
+            data.get("models_path"),
+            (lambda: None) if own_path else told.ready_at,
+            float(data.get("answer_s", ready.ANSWER_S)),
         )
 
 
