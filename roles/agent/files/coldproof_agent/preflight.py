@@ -13,6 +13,7 @@ from coldproof_agent import (
     campaign,
     engineprofile,
     engineprogram,
+    freshcache,
     gpu,
     host,
     leftovers,
@@ -212,6 +213,9 @@ def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> None:
             "coldproof_ready_path",
         )
     where = engineprofile.place(chosen, plan.local, state)
+    if plan.settings["compile_cache"] == "fresh":
+        root = campaign.folder_of(state, plan.campaign) / freshcache.FOLDER
+        freshcache.check(chosen.data, root, pwd.getpwnam(where.user).pw_uid)
     if chosen.data["installation"] == "copied":
         return
     path = next(iter(plan.local["tier_paths"].values()))

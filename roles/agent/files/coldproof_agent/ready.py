@@ -51,7 +51,7 @@ class Waited(NamedTuple):
     resolution_s: float
 
 
-def lists_models(path: str) -> bool:
+def listsmodels_of(path: str) -> bool:
     """Says whether a readiness path answers with the list of models."""
     return path.partition("?")[0].rstrip("/").endswith("/models")
 
@@ -247,13 +247,13 @@ def _poll(
         return "waiting", None
     if check.path == check.health_path:
         _edge(server, edges, "health_200")
-    models_path = check.path if lists_models(check.path) else check.models_path
+    models_path = check.path if listsmodels_of(check.path) else check.models_path
     if check.model_id is not None and models_path is not None:
         if models_path != check.path:
             answer = httpget.get(check.host, check.port, models_path, check.answer_s)
             if answer.status != 200:
                 return "waiting", answer.problem or f"{models_path} answered {answer.status}"
-        named = _models(answer.json())
+        named = models_of(answer.json())
         if check.model_id not in named:
             return "wrong_model", f"{models_path} names {named or 'no model'}, not this run's"
     if models_path is not None:
@@ -275,7 +275,7 @@ def _edge(
         edges[name] = round((time.monotonic() if at is None else at) - server.started_at, 3)
 
 
-def _models(body: Any) -> list[str]:
+def models_of(body: Any) -> list[str]:
     """Returns the ids of an OpenAI list of models."""
     try:
         return [str(one["id"])[:200] for one in body["data"]][:20]

@@ -13,6 +13,7 @@ from coldproof_agent import (
     enginefiles,
     engineprofile,
     engineprogram,
+    freshcache,
     gpu,
     redact,
     residency,
@@ -59,6 +60,9 @@ class Scene:
         # Now: it may start the program, which must not happen between cold and ready.
         self._versions = engineprofile.versions(self.profile, self.where, given, state)
         self._scratch = [state]
+        # What a killed start left in it goes with the next start, or with the folder.
+        fresh = plan.settings["compile_cache"] == "fresh"
+        self._fresh = folder / freshcache.FOLDER if fresh else None
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
         self._verdicts: dict[str, str] = {}
@@ -137,6 +141,8 @@ class Scene:
         engineprogram.need_model(self.profile.data, argv, self.path)
         shown = gpu.visible(self.plan.local["gpus"])
         given = {**shown, **settings["engine_env"], **variant.get("env", {}), **self.secret}
+        if self._fresh is not None:
+            given = {**given, **freshcache.environment(self.profile.data, self._fresh)}
         env = engineprofile.environment(self.profile, self.where, given, values)
         user = self.plan.local["engine_user"]
         if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():
@@ -149,6 +155,22 @@ class Scene:
         """Returns the engine's compile-cache folders."""
         given = self.plan.local["compile_cache_dirs"]
         return engineprofile.cache_folders(self.profile, self.where, env, given)
+
+    @property
+    def compile_cache(self) -> str:
+        """``keep`` or ``fresh``."""
+        return str(self.plan.settings["compile_cache"])
+
+    def empty_caches(self, command: Command) -> None:
+        """Makes the private compile caches new and empty, where that is wanted."""
+        if self._fresh is not None:
+            folders = self.cache_folders(command.env)
+            freshcache.empty(self._fresh, folders, command.uid, command.gid)
+
+    def remove_caches(self) -> None:
+        """Removes the private compile caches."""
+        if self._fresh is not None:
+            freshcache.remove(self._fresh)
 
     def describe_engine(self, command: Command, port: int, model_id: str) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import compilecache, gpu, logwatch, ready, redact
+from coldproof_agent import compilecache, firsttoken, gpu, logwatch, ready, redact
 from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
@@ -25,7 +25,8 @@ PORT_TRIES = 3
 class Served(NamedTuple):
     """What one start gave.
 
-    ``memory`` of the GPUs at ready, ``read_bytes`` of the whole tree, ``told`` by its log.
+    ``memory`` and PCIe ``links`` of the GPUs at ready, ``read_bytes`` of the whole tree, ``told``
+    by its log, ``first_token`` as of :func:`firsttoken.ask` (None: not asked for).
     """
 
     waited: ready.Waited
@@ -37,6 +38,8 @@ class Served(NamedTuple):
     stopped: dict[str, Any]
     memory: dict[str, Any]
     told: dict[str, Any]
+    links: dict[int, dict[str, Any]]
+    first_token: Optional[dict[str, Any]]
 
 
 class Attempt:
@@ -85,6 +88,8 @@ class Attempt:
         status.set(phase="starting")
         memory: dict[str, Any] = {"devices": [], "used_mb": None, "reason": "never ready"}
         log: Optional[ServerLog] = None
+        links: dict[int, dict[str, Any]] = {}
+        first_token: Optional[dict[str, Any]] = None
         waited = ready.Waited("interrupted", None, None, 0.0, {}, 0.0)
         seen.before()
         try:
@@ -94,16 +99,20 @@ class Attempt:
                 waited = ready.Waited("not_started", str(error), None, 0.0, {}, 0.0)
             else:
                 log = ServerLog(pipe, self._log_path, server.started_at, self._secrets(), on_line)
-                waited = ready.wait(server, self._check(told), beat)
+                check = self._check(told)
+                waited = ready.wait(server, check, beat)
                 seen.at_ready(server)
             if waited.load_s is not None:
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
+                links = gpu.links(scene.plan.local["gpus"]) if memory["devices"] else {}
                 doubts.at_ready([one.pid for one in server.tree()])
                 if self._step.mode == "prime":
                     scene.after_prime()
                     seen.after_prime()
-                waited = ready.still(server, waited)
+                # Last: it may read and compile what no start before its first request does.
+                first_token = self._first_token(check)
+                waited = ready.still(server, _with_token(waited, first_token))
         finally:
             status.set(phase="stopping")
             stopped = server.stop(float(scene.plan.settings["stop_timeout_s"]), status.beat)
@@ -119,7 +128,15 @@ class Attempt:
             stopped,
             memory,
             told.values(),
+            links,
+            first_token,
         )
+
+    def _first_token(self, check: ready.Check) -> Optional[dict[str, Any]]:
+        """Asks for a token if that is wanted; a failure is told, and spoils nothing else."""
+        if not self._scene.plan.settings["first_token"]:
+            return None
+        return firsttoken.ask(check, self._scene.profile.data["completion"])
 
     def _secrets(self) -> list[str]:
         """Returns what must not show in the log: engines print their arguments."""
@@ -140,6 +157,14 @@ class Attempt:
             (lambda: None) if own_path else told.ready_at,
             float(data.get("answer_s", ready.ANSWER_S)),
         )
+
+
+def _with_token(waited: ready.Waited, token: Optional[dict[str, Any]]) -> ready.Waited:
+    """Adds the edge of the first token: ready, and what one completion took after it."""
+    if token is None or token["seconds"] is None or waited.load_s is None:
+        return waited
+    edges = {**waited.edges, "first_token": round(waited.load_s + token["seconds"], 3)}
+    return waited._replace(edges=edges)
 
 
 def _port(address: str, wanted: int) -> int:
