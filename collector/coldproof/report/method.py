@@ -47,7 +47,8 @@ UNPROVEN = (
 PAIRS = (
     "A pair is a cold and a warm start, both proven, with the same compile-cache state that "
     "neither changed (or fresh ones each). Cache effect = cold - warm; factor = cold / warm; "
-    "storage's share = difference of the weights phase / cold load_s. Given are medians over pairs, with range."
+    "storage's share = difference of the weights phase / cold load_s. Given are medians over "
+    "pairs, with range."
 )
 LIMITS = (
     f"Under {PAIRS_NEEDED} pairs there is no verdict. Starts of different campaign, model, "
