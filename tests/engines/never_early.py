@@ -1,6 +1,6 @@
 """Starts a real server again and again, and asks for a completion at the instant it is ready.
 
-    PYTHONPATH=roles/agent/files python tests/engines/never_early.py llama-server /srv/models/x.gguf \\
+    PYTHONPATH=roles/agent/files python tests/engines/never_early.py llama-server x.gguf \\
         --command /opt/llama/bin/llama-server --starts 20
 
 Prints one line a start, and at the end how many completions succeeded. The exit status is 0 if all
