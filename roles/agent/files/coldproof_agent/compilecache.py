@@ -71,8 +71,9 @@ class Watch:
             before, after: the folders around the start.
             known: whether the engine's folders are known at all.
 
-        ``disabled`` is what the engine or its arguments say. A start that changed the folders missed. One that changed nothing hit if it said so or if
-        there was something to hit; if there was nothing, before or after, it uses no such cache.
+        ``disabled`` is what the engine or its arguments say. A start that changed the folders
+        missed. One that changed nothing hit if it said so or if there was something to hit; if
+        there was nothing, before or after, it uses no such cache.
         """
         if self.disabled or any(word in self._rules.get("disabled_args", ()) for word in argv):
             return "disabled"
