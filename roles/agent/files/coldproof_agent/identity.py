@@ -20,14 +20,14 @@ def of(plan: Plan, state: Path) -> dict[str, Any]:
     where = engineprofile.place(chosen, plan.local, state)
     devices = gpu.look(plan.local["gpus"])["devices"]
     files = {
-        name: weights.find(path, chosen.data["weights"])
+        name: weights.of(path, chosen.data)
         for name, path in sorted(plan.local["tier_paths"].items())
     }
     return {
         "kernel": host.describe()["kernel"],
         "driver": sorted({str(one["driver"]) for one in devices}),
         "gpus": sorted(str(one["uuid"]) for one in devices),
-        "engine": engineprofile.versions(chosen, where),
+        "engine": engineprofile.versions(chosen, where, plan.settings["engine_command"], state),
         "weights": {name: weights.manifest(found) for name, found in files.items()},
         "storage": {name: _mounts(found) for name, found in files.items()},
     }

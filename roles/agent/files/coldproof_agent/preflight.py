@@ -12,6 +12,8 @@ from typing import Any, Optional
 from coldproof_agent import (
     campaign,
     engineprofile,
+    engineprogram,
+    freshcache,
     gpu,
     host,
     leftovers,
@@ -211,8 +213,17 @@ def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> None:
             "coldproof_ready_path",
         )
     where = engineprofile.place(chosen, plan.local, state)
-    if chosen.data["installation"] != "copied":
-        engineprofile.argv(chosen, where, plan.settings["engine_command"], {})
+    if plan.settings["compile_cache"] == "fresh":
+        root = campaign.folder_of(state, plan.campaign) / freshcache.FOLDER
+        freshcache.check(chosen.data, root, pwd.getpwnam(where.user).pw_uid)
+    if chosen.data["installation"] == "copied":
+        return
+    path = next(iter(plan.local["tier_paths"].values()))
+    values = {"model_path": path, "model_file": path}
+    words = engineprofile.argv(chosen, where, plan.settings["engine_command"], values)
+    for variant in plan.settings["variants"]:
+        every = [*words, *plan.settings["engine_args"], *variant.get("args", [])]
+        engineprogram.need_model(chosen.data, every, path)
 
 
 def _tier(
@@ -226,7 +237,7 @@ def _tier(
     lie = [str(existing(path))]
     if not (mib and not os.path.exists(path / "model.safetensors.index.json")):
         try:
-            found = weights.find(str(path), chosen.data["weights"])
+            found = weights.of(str(path), chosen.data)
             weights.manifest(found)
         except Refusal as refusal:
             yield refusal
@@ -277,7 +288,7 @@ def _expected(
     total = 0
     for step in steps:
         try:
-            size = device_bytes(weights.find(plan.path(step.tier), chosen.data["weights"]))
+            size = device_bytes(weights.of(plan.path(step.tier), chosen.data))
         except Refusal:
             size = int(plan.local["make_model_mib"]) << 20
         times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
