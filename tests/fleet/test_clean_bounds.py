@@ -35,6 +35,7 @@ ITS_OWN = (
     ".coldproof-results.tar.4711",
     "coldproof-agent.pyz",
     "status.json",
+    "engine-version.json",
     "engine/reference_server.py",
     "engine/.reference_server.py.4711.new",
     f"campaigns/{CAMPAIGN}/logs/0001.log",

@@ -23,6 +23,7 @@ from coldproof_agent.procfs import Process
 OURS = (
     "coldproof-agent.pyz",
     "coldproof-results.tar",
+    "engine-version.json",
     "launched.json",
     "lock",
     "plan.json",
