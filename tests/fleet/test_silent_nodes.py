@@ -14,6 +14,8 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.play import ROOT, Play, run_playbook
 
+# Silence takes its time.
+pytestmark = pytest.mark.slow
 REFUSED = 3
 HANGS = {"command": "start", "status": {}, "fifo": True}
 HANGS_EARLY = {"command": "preflight", "sleep": 60}
