@@ -124,4 +124,7 @@ def test_a_control_without_effect_leaves_mapped_weights_refuted(tiny: Path, tmp_
     assert "100.0 % resident" in mapped["reasons"][0]
     assert f"pid {plant.pid}" in mapped["reasons"][0]
     assert mapped["scope"] is None
-    assert cold()["state"] != "refuted", "what no process maps was evicted file by file"
+    unmapped = cold()
+    assert unmapped["state"] != "refuted", "what no process maps was evicted file by file"
+    assert not unmapped["scope"].startswith("host"), "nothing was dropped of the whole host"
+    assert "drop_caches_left_100.0_%_of_the_weights" in unmapped["flags"]

@@ -191,7 +191,7 @@ def test_the_record_has_each_gpu_before_at_ready_and_after() -> None:
          "mem_ready_mb": 75000.0, "mem_after_mb": 5.0, "pcie": link[0]}
     ]  # fmt: skip
     assert found["others"] == others
-    never = {"devices": [], "used_mb": None, "reason": "never ready"}
+    never: dict[str, object] = {"devices": [], "used_mb": None, "reason": "never ready"}
     found = gpurecord.describe(seen(4.0), never, after, {}, [])
     assert found["devices"][0]["mem_ready_mb"] is None
     assert found["reason"] == "never ready"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,11 +84,11 @@ def test_a_killed_agents_helper_holds_no_lock(tmp_path: Path, card: str, helper:
 
 def test_who_looks_who_holds_the_lock_disturbs_nobody(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from coldproof_agent import locks\n"
+        "import sys, time; from pathlib import Path; from coldproof_agent import locks\n"
         "print('looks', flush=True)\n"
-        "while True: locks.holder(Path(sys.argv[1]))"
+        "while time.monotonic() < float(sys.argv[2]): locks.holder(Path(sys.argv[1]))"
     )
-    words = [sys.executable, "-c", code, str(tmp_path)]
+    words = [sys.executable, "-c", code, str(tmp_path), str(time.monotonic() + 60)]
     with subprocess.Popen(words, env=campaigns.ENV, stdout=subprocess.PIPE, text=True) as looker:
         try:
             assert looker.stdout is not None

@@ -48,7 +48,10 @@ NFS: dict[str, Any] = {
 CASES: list[tuple[str, dict[str, Any], str, Optional[str]]] = [
     ("good", {}, "proven_cold", "weights+engine"),
     ("guest", {"guest": True}, "proven_cold", "weights+engine+guest"),
-    ("the whole host", {"method": "drop_caches"}, "proven_cold", "host"),
+    ("the whole host", {"method": "drop_caches", "dropped": 0.0}, "proven_cold", "host"),
+    ("a drop without effect", {"method": "drop_caches", "dropped": 1.0}, "proven_cold",
+     "weights+engine"),
+    ("a drop that was not looked at", {"method": "drop_caches"}, "proven_cold", "weights+engine"),
     ("a reboot", {"method": "reboot", "same_boot": False}, "proven_cold", "host"),
     ("a reboot that was none", {"method": "reboot", "same_boot": True}, "refuted", "host"),
     ("1 % resident", {"weights": look(0.01)}, "proven_cold", "weights+engine"),

@@ -36,6 +36,7 @@ class Witnessing:
         self._storage = storage.describe(files[0].path, host.virtual())
         self._devices = scene.devices(files)
         self._verdicts = scene.verdicts(files, may_evict=mode != "warm")
+        self.dropped: Optional[float] = None
         self._before: dict[str, Optional[Residency]] = {}
         self._after: dict[str, Optional[Residency]] = {}
         self._base: dict[str, Optional[int]] = {}
@@ -127,6 +128,7 @@ class Witnessing:
             else None,
             holders=self._holders,
             same_boot=same_boot,
+            dropped=self.dropped,
             damon=host.reclaims_idle_pages(),
             loading=self._loading,
             ranks=self._ranks,

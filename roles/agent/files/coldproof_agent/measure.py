@@ -14,6 +14,7 @@ from coldproof_agent import (
     gpu,
     gpurecord,
     host,
+    residency,
     serve,
     verdict,
     weights,
@@ -64,7 +65,8 @@ def run(
     seen = Witnessing(scene, step.mode, files, attempt.command)
     started_at = datetime.datetime.now(datetime.timezone.utc)
     status.set(phase="cooling" if step.mode != "warm" else "preparing")
-    method = _prepare(scene, step, files)
+    method, dropped = _prepare(scene, step, files)
+    seen.dropped = dropped
     served = attempt.make(seen, doubts, status)
     released = gpu.wait_released(memory["used_mb"], scene.plan.local["gpus"])
     after = compilecache.look(caches)
@@ -95,21 +97,29 @@ def run(
     return record
 
 
-def _prepare(scene: Scene, step: Step, files: list[FileRef]) -> Optional[str]:
-    """Makes things cold where the mode wants it. Returns the method's name."""
+def _prepare(
+    scene: Scene, step: Step, files: list[FileRef]
+) -> tuple[Optional[str], Optional[float]]:
+    """Makes things cold where the mode wants it.
+
+    Returns:
+        the method's name, and the resident share of the weights that drop_caches left.
+    """
     if step.mode == "warm":
-        return None
+        return None, None
     if step.mode == "prime":
         scene.before_prime(files)
-        return "evict"
+        return "evict", None
     method = str(scene.plan.settings["cold_method"])
+    dropped = None
     if method == "drop_caches":
         cooling.drop_caches(float(scene.plan.settings["drop_caches_timeout_s"]))
+        dropped = residency.look(files, scene.verdicts(files, True)).high
     # After drop_caches and a reboot too: what they left (pages of a batch, say) goes file by file.
     if scene.engine_files.known:
         cooling.evict(scene.engine_files.files, scene.engine_verdicts())
     cooling.evict(files, scene.verdicts(files, True))
-    return method
+    return method, dropped
 
 
 def _idle_gpu(scene: Scene) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Evidence(NamedTuple):
         damon: the kernel takes idle pages out of the page cache by itself.
         loading: the loader, where it does not read through the page cache as others do.
         ranks: processes of the server that each read the weights.
+        dropped: resident share of the weights that drop_caches left; None if it was not looked at.
         same_boot: whether the boot id is still that of before a reboot (method reboot).
     """
 
@@ -64,6 +65,7 @@ class Evidence(NamedTuple):
     unaccounted: Optional[str]
     holders: Sequence[str]
     same_boot: Optional[bool] = None
+    dropped: Optional[float] = None
     damon: bool = False
     loading: Optional[Loading] = None
     ranks: int = 1
@@ -131,6 +133,8 @@ def _cold(seen: Evidence) -> Verdict:
         flags.append(f"engine_files_{_percent(seen.engine.high).replace(' ', '_')}_resident")
     else:
         engine_cold = True
+    if seen.method == "drop_caches" and not _has_dropped(seen):
+        flags.append(f"drop_caches_left_{_percent(seen.dropped).replace(' ', '_')}_of_the_weights")
     _judge_cold_bytes(seen, refuted, unproven, flags)
     weights_cold = seen.weights.agreed and (seen.weights.high or 0) <= COLD_RESIDENT
     scope = _scope(seen, weights_cold, engine_cold)
@@ -223,11 +227,18 @@ def _judge_cold_devices(seen: Evidence, read: int, refuted: list[str], unproven:
             )
 
 
+def _has_dropped(seen: Evidence) -> bool:
+    """Says whether drop_caches was seen to have an effect: what it left went file by file."""
+    return (
+        seen.method == "drop_caches" and seen.dropped is not None and seen.dropped <= COLD_RESIDENT
+    )
+
+
 def _scope(seen: Evidence, weights_cold: bool, engine_cold: bool) -> Optional[str]:
     if not weights_cold:
         return None
     scope = "weights+engine" if engine_cold else "weights"
-    if engine_cold and seen.method in ("drop_caches", "reboot"):
+    if engine_cold and (seen.method == "reboot" or _has_dropped(seen)):
         scope = "host"
     return scope + ("+guest" if seen.guest else "") + ("+client" if seen.network else "")
 

@@ -13,6 +13,7 @@ import mmap
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from coldproof_agent import procfs, witness
 SOURCE = Path(__file__).parents[4] / "roles/agent/files"
 KINDS = ("mapped", "mlocked", "reader", "late", "readahead")
 AHEAD = 128 << 10
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MOST_DELAY_S = 0.15  # about what the agent needs from the eviction to the server's first read
 SHARE = 0.15  # of the weights: with this much brought by a plant no server can have read 90 %
 
@@ -148,7 +150,8 @@ def say(count: int) -> None:
 
 
 def main(kind: str, seed: str, *files: str) -> None:
-    """Plants."""
+    """Plants, for as long as the process lives that started it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if kind in ("mapped", "mlocked"):
         hold(list(files), kind == "mlocked")
     elif kind == "reader":
