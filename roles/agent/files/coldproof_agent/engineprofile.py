@@ -10,9 +10,9 @@ import pwd
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from coldproof_agent import durable
 from coldproof_agent.errors import Refusal
@@ -119,11 +119,16 @@ def site_packages(python: str) -> list[str]:
 
 def versions(profile: Profile, where: Place) -> dict[str, str]:
     """Returns the versions of the engine and its libraries from their metadata on disk."""
+    return versions_in(profile, site_packages(where.python))
+
+
+def versions_in(profile: Profile, folders: Sequence[str]) -> dict[str, str]:
+    """Returns the versions that the metadata in some site-packages folders tell."""
     wanted = [str(name).lower() for name in profile.data.get("packages", [])]
     if not wanted:
         return {}
     found = {}
-    for one in importlib.metadata.distributions(path=site_packages(where.python)):
+    for one in importlib.metadata.distributions(path=list(folders)):
         folder = getattr(one, "_path", None)
         name = Path(str(folder)).name.split("-")[0].replace("_", "-").lower() if folder else ""
         if name in wanted:
@@ -165,28 +170,44 @@ def argv(
     Raises:
         Refusal: none is.
     """
-    filled = {
-        **values,
-        "python": where.python,
-        "bin": str(Path(where.python).absolute().parent),
-        "installation": where.installation,
-    }
     have = versions(profile, where)
-    choices = (
-        [list(command)]
-        if command
-        else [
-            list(one["words"]) for one in profile.data["argv"] if one.get("needs") in (None, *have)
-        ]
-    )
-    for words in choices:
-        done = [_replace(word, filled) for word in words]
+    choices = filled(profile, where, command, values, have)
+    for done in choices:
         program = done[0] if os.sep in done[0] else shutil.which(done[0])
         if program and os.access(program, os.X_OK):
             return [program, *done[1:]]
-    tried = ", ".join(_replace(words[0], filled) for words in choices) or "nothing: none is given"
+    tried = ", ".join(words[0] for words in choices) or "nothing: none is given"
     variable = "coldproof_engine_command" if profile.name == "custom" else "coldproof_engine_python"
     raise Refusal("engine_missing", f"no program to start {profile.name} with: {tried}", variable)
+
+
+def filled(
+    profile: Profile,
+    where: Place,
+    command: Sequence[str],
+    values: Mapping[str, str],
+    have: Optional[Collection[str]] = None,
+) -> list[list[str]]:
+    """Returns the command lines that may start an engine, the preferred one first.
+
+    Args:
+        profile: the engine.
+        where: its place; an interpreter without a folder leaves its neighbours to the PATH.
+        command: the given one, before all of the profile's.
+        values: what fills the templates.
+        have: the distributions that are there; None if that is not known.
+    """
+    alone = os.sep not in where.python
+    folder = "" if alone else str(Path(where.python).absolute().parent)
+    values = {**values, "python": where.python, "installation": where.installation}
+    choices = [list(command)] if command else []
+    for one in profile.data["argv"] if not command else ():
+        if have is None or one.get("needs") in (None, *have):
+            choices.append(list(one["words"]))
+    if alone:
+        choices = [[word.replace("{bin}/", "") for word in words] for words in choices]
+    values["bin"] = folder
+    return [[_replace(word, values) for word in words] for words in choices]
 
 
 def _replace(word: str, values: Mapping[str, str]) -> str:
@@ -209,9 +230,14 @@ def environment(
     kept.update(
         {"HOME": where.home, "USER": where.user, "LOGNAME": where.user, "PYTHONUNBUFFERED": "1"}
     )
-    kept.update({name: _replace(v, values) for name, v in profile.data.get("env", {}).items()})
+    kept.update(own_environment(profile, values))
     kept.update(extra)
     return kept
+
+
+def own_environment(profile: Profile, values: Mapping[str, str]) -> dict[str, str]:
+    """Returns what the profile itself puts into the server's environment."""
+    return {name: _replace(v, values) for name, v in profile.data.get("env", {}).items()}
 
 
 def cache_folders(

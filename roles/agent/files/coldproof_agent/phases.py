@@ -66,6 +66,13 @@ class Phases:
                     self._edges.append((stamp, one.phase))
             return
 
+    def preceded(self, name: str, until: float) -> None:
+        """Says that another phase came before the first, until so many seconds after the start."""
+        with self._lock:
+            first, *others = self._edges
+            if not others or until < others[0][0]:
+                self._edges = [(0.0, name), (until, first[1]), *others]
+
     def result(self, load_s: float) -> list[dict[str, Any]]:
         """Returns name and seconds of each phase in order of first appearance.
 

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from coldproof_agent import (
     campaign,
+    container,
     engineprofile,
     gpu,
     host,
@@ -210,6 +211,9 @@ def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> None:
             "engine custom needs the path that is 200 when ready",
             "coldproof_ready_path",
         )
+    if plan.settings["launcher"] != "process":
+        container.examine(plan, chosen, state)
+        return
     where = engineprofile.place(chosen, plan.local, state)
     if chosen.data["installation"] != "copied":
         engineprofile.argv(chosen, where, plan.settings["engine_command"], {})

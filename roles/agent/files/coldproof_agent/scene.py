@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from coldproof_agent import (
+    container,
     cooling,
     enginefiles,
     engineprofile,
@@ -47,11 +48,19 @@ class Scene:
         self.plan, self.tier, self.variant, self.folder = plan, tier, variant, folder
         self.path = plan.path(tier)
         self.profile = engineprofile.load(str(plan.settings["engine"]))
-        self.where = engineprofile.place(self.profile, plan.local, state)
+        self.container = container.of(plan, self.profile, state)
+        if self.container:
+            self.where = self.container.place()
+        else:
+            self.where = engineprofile.place(self.profile, plan.local, state)
         if self.profile.data["installation"] == "copied":
             engineprofile.install_reference(self.where)
         self.secret = dict(secret)
-        self.roots = engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
+        self.roots = (
+            self.container.roots(self.where)
+            if self.container
+            else engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
+        )
         self._scratch = [state]
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
@@ -107,7 +116,8 @@ class Scene:
         """Returns what fills the templates of command line, environment and readiness path."""
         settings = self.plan.settings
         return {
-            "model_path": self.path,
+            # Links are resolved: what they point to is mounted at its own path in a container.
+            "model_path": os.path.realpath(self.path) if self.container else self.path,
             "model": str(settings["model"]),
             "host": str(self.plan.local["host"]),
             "port": str(port),
@@ -119,13 +129,17 @@ class Scene:
     def command(self, values: Mapping[str, str]) -> Command:
         """Returns what to execute, and with whose rights. Raises Refusal."""
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
-        argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
+        given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
+        if self.container:  # it is shown its GPUs alone, which count from 0 in it
+            argv = self.container.argv(self.where, values)
+            env = self.container.environment(given, values)
+        else:
+            given = {**gpu.visible(self.plan.local["gpus"]), **given}
+            argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
+            env = engineprofile.environment(self.profile, self.where, given, values)
         argv += [*settings["engine_args"], *variant.get("args", [])]
-        shown = gpu.visible(self.plan.local["gpus"])
-        given = {**shown, **settings["engine_env"], **variant.get("env", {}), **self.secret}
-        env = engineprofile.environment(self.profile, self.where, given, values)
         user = self.plan.local["engine_user"]
-        if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():
+        if user is None or (not self.container and pwd.getpwnam(user).pw_uid == os.geteuid()):
             return Command(argv, env, "/")
         entry = pwd.getpwnam(user)
         groups = os.getgrouplist(user, entry.pw_gid)
@@ -133,12 +147,18 @@ class Scene:
 
     def cache_folders(self, env: Mapping[str, str]) -> list[str]:
         """Returns the engine's compile-cache folders."""
+        if self.container:
+            return self.container.cache_folders(env)
         given = self.plan.local["compile_cache_dirs"]
         return engineprofile.cache_folders(self.profile, self.where, env, given)
 
     def describe_engine(self, command: Command, port: int, model_id: str) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""
-        found = engineprofile.versions(self.profile, self.where)
+        found = (
+            self.container.versions()
+            if self.container
+            else engineprofile.versions(self.profile, self.where)
+        )
         return {
             "name": self.profile.name,
             "title": self.profile.title,
@@ -153,6 +173,7 @@ class Scene:
             "user": self.where.user,
             "port": port,
             "model_id": model_id,
+            "container": self.container.describe() if self.container else None,
         }
 
     # -- the storage below ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import uuid
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from coldproof_agent import compilecache, gpu, ready, redact
+from coldproof_agent.containerlauncher import ContainerLauncher
 from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
@@ -48,7 +50,7 @@ class Attempt:
         self._address = str(scene.plan.local["host"])
         self._port = _port(self._address, int(scene.plan.local["port"]))
         self.command = scene.command(scene.values(self._port, self._name))
-        self._launcher = ProcessLauncher(ledger)
+        self._launcher = _launcher(scene, ledger)
         logs = scene.folder / "logs"
         logs.mkdir(exist_ok=True, mode=0o755)
         self._log_path = logs / f"{seq:04d}-{step.mode}.log"
@@ -83,6 +85,10 @@ class Attempt:
                 waited = ready.wait(server, self._check(), beat)
                 seen.at_ready(server)
             if waited.load_s is not None:
+                began = round(server.began_s(), 3)
+                if began:
+                    waited.edges["server_process"] = began
+                    phases.preceded("container_start", began)
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
                 doubts.at_ready([one.pid for one in server.tree()])
@@ -124,6 +130,16 @@ class Attempt:
             self._name if names_model and ready.lists_models(path) else None,
             float(settings["ready_timeout_s"]),
         )
+
+
+def _launcher(scene: Scene, ledger: Path) -> ProcessLauncher:
+    """Returns the launcher that the plan chooses, with everything read that it needs."""
+    if scene.container is None:
+        return ProcessLauncher(ledger)
+    scene.container.prepare()
+    files = [one.path for one in scene.weights()]
+    binds = scene.container.binds(os.path.realpath(scene.path), files)
+    return ContainerLauncher(ledger, scene.container, binds, list(scene.secret))
 
 
 def _port(address: str, wanted: int) -> int:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import coldproof_agent.cli  # what the real agent has loaded counts in its memory
-from coldproof_agent import launcher, procfs, ready, supervisor
+from coldproof_agent import container, engineprofile, launcher, plan, procfs, ready, supervisor
+from coldproof_agent.containerlauncher import ContainerLauncher
 from coldproof_agent.errors import Refusal
 from coldproof_agent.serverlog import ServerLog
 from coldproof_agent.supervisor import Command
@@ -30,10 +31,22 @@ def say(**answer: Any) -> None:
     print(json.dumps(answer), flush=True)
 
 
+def server_of(job: Job) -> launcher.ProcessLauncher:
+    """Returns the job's launcher: a plain process tree, or a container of the job's plan."""
+    ledger = Path(job["ledger"])
+    if "plan" not in job:
+        return launcher.ProcessLauncher(ledger)
+    made = container.of(plan.check(job["plan"]), engineprofile.load("custom"), ledger.parent)
+    assert made is not None
+    made.prepare()
+    return ContainerLauncher(ledger, made, made.mounts, job.get("secret", ()))
+
+
 def start(server: launcher.ProcessLauncher, job: Job) -> ServerLog:
     """Starts the job's server, its log beside the ledger."""
     rights = job.get("rights", {})
-    command = Command(job["argv"], {**os.environ, **job.get("env", {})}, "/", **rights)
+    inherited = {} if "plan" in job else os.environ
+    command = Command(job["argv"], {**inherited, **job.get("env", {})}, "/", **rights)
     pipe = server.start(command, job["marker"])
     return ServerLog(pipe, Path(job["ledger"]).with_suffix(".log"), server.started_at)
 
@@ -89,7 +102,7 @@ def left() -> list[str]:
 
 def run(job: Job) -> None:
     """Starts, waits until ready, stops; says everything."""
-    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    server = server_of(job)
     answer: Job = {"waited": None, "error": None}
     log = None
     try:
@@ -120,7 +133,7 @@ def hold(job: Job) -> None:
     """Starts, says who lives, and keeps the server until it is interrupted or killed."""
     if "lock" in job:
         fcntl.flock(os.open(job["lock"], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
-    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    server = server_of(job)
     say(agent=os.getpid())
     try:
         start(server, job)
