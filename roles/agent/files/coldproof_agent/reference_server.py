@@ -12,7 +12,6 @@ import argparse
 import json
 import mmap
 import os
-import signal
 import socket
 import struct
 import sys
@@ -111,8 +110,6 @@ def main() -> None:
     parser.add_argument("--served-model-name", required=True)
     parser.add_argument("--max-model-len", type=int, default=2048)
     options = parser.parse_args()
-    # The first process of a container gets no signal that it does not handle.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     say("imported")
     if ":" in options.host:
         Server.address_family = socket.AF_INET6
