@@ -62,6 +62,30 @@ def assert_nothing_left(answer: dict[str, Any], given: dict[str, Any]) -> None:
     assert drive.marked(given["marker"]) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "local", "code", "variable"),
+    [
+        ({"container_image": "localhost/absent:1"}, {}, "image_missing", "container_image"),
+        ({"container_image": ""}, {}, "image_missing", "container_image"),
+        ({}, {"container_mounts": ["/a:/b:z"]}, "mount", "container_mounts"),
+        ({"container_args": ["-v", "/a:/b"]}, {}, "container_args", "container_args"),
+    ],
+)
+def test_what_cannot_run_is_refused_by_name(
+    runtime: Podman,
+    tmp_path: Path,
+    change: dict[str, Any],
+    local: dict[str, Any],
+    code: str,
+    variable: str,
+) -> None:
+    given = job(runtime, tmp_path, "ok", do="refusal")
+    settings = {**given["plan"]["settings"], **change}
+    given["plan"] = plans.make(tmp_path, **settings, local={**given["plan"]["local"], **local})
+    answer = run(runtime, given)["refused"]
+    assert (answer["code"], answer["variable"]) == (code, f"coldproof_{variable}")
+
+
 def test_a_ready_server_is_watched_and_ended(runtime: Podman, tmp_path: Path) -> None:
     given = job(runtime, tmp_path, "deaf", grace_s=0.5)
     answer = run(runtime, given)

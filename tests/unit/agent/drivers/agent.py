@@ -190,6 +190,14 @@ def kill_child(delay: float, done: threading.Event) -> None:
         time.sleep(0.0005)
 
 
+def refusal(job: Job) -> None:
+    """Says why the job's container cannot be."""
+    try:
+        server_of(job)
+    except Refusal as refused:
+        say(refused=refused.as_dict())
+
+
 def leftovers(job: Job) -> None:
     """Ends what an earlier agent left."""
     try:
@@ -203,6 +211,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     supervisor.become_subreaper()
     given = json.loads(sys.argv[1])
-    {"run": run, "hold": hold, "kill_supervisors": kill_supervisors, "leftovers": leftovers}[
-        given["do"]
-    ](given)
+    {
+        "run": run,
+        "hold": hold,
+        "kill_supervisors": kill_supervisors,
+        "leftovers": leftovers,
+        "refusal": refusal,
+    }[given["do"]](given)
