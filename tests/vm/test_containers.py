@@ -118,6 +118,30 @@ def test_cold_covers_the_image_and_bytes_are_those_of_the_control_group(
         assert abs(on_nvme["read_bytes"] - (MODEL_MIB << 20)) < 0.1 * (MODEL_MIB << 20)
 
 
+def test_a_stack_of_devices_is_counted_once(trixie: Machine, job: Play) -> None:
+    """The kernel counts for the loop device and for the disk below it; the model is the top."""
+    asked = "from coldproof_agent import cgroup; from pathlib import Path; import sys; "
+    asked += "print(cgroup.Group(Path(sys.argv[1])).read_bytes())"
+    script = f"""
+    set -e
+    group=/sys/fs/cgroup/stack.slice
+    truncate -s 64M {MODELS}/image
+    mke2fs -q -t ext4 {MODELS}/image
+    mount -o loop {MODELS}/image /mnt
+    head -c 40M /dev/urandom >/mnt/file
+    sync
+    echo 3 >/proc/sys/vm/drop_caches
+    mkdir $group
+    sh -c "echo \\$\\$ >$group/cgroup.procs; cat /mnt/file >/dev/null"
+    PYTHONPATH={STATE}/coldproof-agent.pyz python3 -c '{asked}' $group
+    umount /mnt
+    rm {MODELS}/image
+    rmdir $group
+    """
+    read = int(trixie.ssh(script, limit_s=120))
+    assert 40 << 20 <= read < 44 << 20
+
+
 @pytest.mark.parametrize(
     ("change", "variable"),
     [

@@ -48,6 +48,7 @@ def test_a_path_of_the_container_is_found_on_the_node() -> None:
     assert mounts.on_node("/cache", given) == "/data"
     assert mounts.on_node("/root/.cache", given) is None
     assert mounts.on_node("/cached", given) is None
+    assert mounts.on_node("cache", given) is None
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def clean(state: Path) -> dict[str, Any]:
         _end(state, held[0])
     ended += launcher.end_leftovers(state / "launched.json")
     for name in runtime.NAMES:
-        if (state / f"container-{name}.id").exists():
+        if (state / f"container-{name}.id").exists() and shutil.which(name):
             gone = container.remove_all(runtime.Runtime(name), state)
             ended += [{"pid": 0, "command": f"container {one}"} for one in gone]
     unit = reboot.disarm() if os.geteuid() == 0 else False

@@ -54,6 +54,12 @@ class Container:
         self.runtime = Runtime(str(settings["launcher"]))
         self.image: Image = self.runtime.image(str(settings["container_image"]))
         self.caches = str(local["container_cache_dir"] or state / CACHES)
+        if not os.path.isabs(self.caches) or "," in self.caches:
+            raise Refusal(
+                "container_cache",
+                f"{self.caches}: it has to be an absolute path without a comma",
+                "coldproof_container_cache_dir",
+            )
 
     # -- what it sees -----------------------------------------------------------------------
 
@@ -134,9 +140,7 @@ class Container:
         """
         user = self._plan.local["engine_user"]
         for one in [self.caches, f"{self.caches}/home", *self._cache_env().values()]:
-            Path(one if os.path.isabs(one) else self.caches).mkdir(
-                parents=True, exist_ok=True, mode=0o755
-            )
+            Path(one).mkdir(parents=True, exist_ok=True, mode=0o755)
             if user and os.geteuid() == 0:
                 entry = pwd.getpwnam(user)
                 os.chown(one, entry.pw_uid, entry.pw_gid)

@@ -73,7 +73,7 @@ def of_model(path: str, files: Iterable[str], given: Sequence[Mount]) -> list[Mo
 
 def on_node(path: str, given: Iterable[Mount]) -> Optional[str]:
     """Returns where a path of the container lies on the node; None if in the container alone."""
-    above = [one for one in given if _within(path, one.target)]
+    above = [one for one in given if os.path.isabs(path) and _within(path, one.target)]
     if not above:
         return None
     nearest = max(above, key=lambda one: len(one.target))
