@@ -55,10 +55,19 @@ def check(words: Iterable[str]) -> None:
         Refusal: code ``container_args``: one is the launcher's own, or has a variable.
     """
     for word in words:
-        name = word.partition("=")[0]
-        names = {name}
-        if re.match("-[a-zA-Z]", name):
-            names = {_SHORT.get(letter, "") for letter in name[1:]}
-        for one in names & (_OURS | set(_ELSEWHERE)):
-            way = f"use {_ELSEWHERE[one]}" if one in _ELSEWHERE else "the launcher says that itself"
-            raise Refusal("container_args", f"{word}: {way}", VARIABLE)
+        for name in _options(word):
+            if name in _OURS:
+                raise Refusal("container_args", f"{word}: the launcher says that itself", VARIABLE)
+            if name in _ELSEWHERE:
+                raise Refusal("container_args", f"{word}: use {_ELSEWHERE[name]}", VARIABLE)
+
+
+def _options(word: str) -> list[str]:
+    """Returns the long names of the options in a word.
+
+    Letters without a value may stand together; the first other one takes the rest as its value.
+    """
+    found = re.match("-([ditPq]*[a-zA-Z]?)", word)
+    if word.startswith("--") or not found:
+        return [word.partition("=")[0]]
+    return [_SHORT[letter] for letter in found[1] if letter in _SHORT]
