@@ -142,36 +142,32 @@ def test_a_stack_of_devices_is_counted_once(trixie: Machine, job: Play) -> None:
     assert 40 << 20 <= read < 44 << 20
 
 
-@pytest.mark.parametrize(
-    ("change", "variable"),
-    [
-        ({"coldproof_container_image": "localhost/absent:1"}, "coldproof_container_image"),
-        ({"coldproof_container_mounts": ["/srv:/srv:z"]}, "coldproof_container_mounts"),
-        ({"coldproof_container_args": ["--rm"]}, "coldproof_container_args"),
-        ({"coldproof_container_gpus": "all"}, "coldproof_container_gpus"),
-        ({"coldproof_launcher": "docker"}, "coldproof_launcher"),
-    ],
-)
-def test_what_cannot_run_is_refused_by_name(
-    trixie: Machine, job: Play, change: dict[str, Any], variable: str
-) -> None:
+def test_what_cannot_run_is_refused_by_name(trixie: Machine, job: Play) -> None:
     """By the agent that the job left on the node, as preflight asks it."""
     plan = json.loads(trixie.ssh(f"cat {STATE}/campaigns/*/plan.json"))
-    names = {f"coldproof_{key}": key for key in plan["settings"]}
-    for name, value in change.items():
-        place = plan["settings"] if name in names else plan["local"]
-        place[name.removeprefix("coldproof_")] = value
+    changes: dict[str, Any] = {
+        "container_image": "localhost/absent:1",
+        "container_args": ["--rm"],
+        "container_gpus": "all",
+        "launcher": "docker",
+        "container_mounts": ["/srv:/srv:z"],
+    }
     request = f"""
-import base64, json, sys
+import json, sys
 sys.path.insert(0, "{STATE}/coldproof-agent.pyz")
-from coldproof_agent import cli, plan
-given = json.loads({json.dumps(json.dumps(plan))})
-given["campaign"] = "20260101T000000Z-" + plan.digest(given["settings"])[:12]
-cli.main(["preflight", "--state", "/root/empty", "--plan-b64",
-          base64.b64encode(json.dumps(given).encode()).decode()])
+from pathlib import Path
+from coldproof_agent import plan, preflight
+given, changes = json.loads({json.dumps(json.dumps([plan, changes]))})
+for name, value in changes.items():
+    part = "settings" if name in given["settings"] else "local"
+    one = dict(given, **{{part: dict(given[part], **{{name: value}})}})
+    one["campaign"] = "20260101T000000Z-" + plan.digest(one["settings"])[:12]
+    found = preflight.examine(plan.check(one), Path("/root/empty"))
+    print(json.dumps([name, [refusal["variable"] for refusal in found["refusals"]]]))
 """
-    answer = json.loads(trixie.ssh(f"python3 -c {shlex.quote(request)}"))
-    assert [one["variable"] for one in answer["refusals"]] == [variable], answer
+    said = trixie.ssh(f"python3 -c {shlex.quote(request)}", limit_s=240)
+    found = dict(json.loads(line) for line in said.splitlines())
+    assert found == {name: [f"coldproof_{name}"] for name in changes}
 
 
 def measure(behaviour: str, **options: str) -> str:

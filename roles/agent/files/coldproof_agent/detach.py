@@ -136,6 +136,8 @@ def carry_out(state: Path, report_fd: int) -> int:
         }
     else:
         answer = {"pid": os.getpid()}
+        made = campaign.Campaign(state, plan, myself())
+        made.status.set()  # whoever started the agent looks at it at once
     if report_fd >= 0:
         os.set_inheritable(report_fd, False)
         os.write(report_fd, json.dumps(answer).encode() + b"\n")
@@ -144,7 +146,7 @@ def carry_out(state: Path, report_fd: int) -> int:
         return 1
     oomscore.shield()
     try:
-        return 0 if campaign.Campaign(state, plan, myself()).carry_out() else 1
+        return 0 if made.carry_out() else 1
     finally:
         locks.release(lock)
 
