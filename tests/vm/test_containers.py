@@ -132,7 +132,8 @@ def test_a_stack_of_devices_is_counted_once(trixie: Machine, job: Play) -> None:
     sync
     echo 3 >/proc/sys/vm/drop_caches
     mkdir $group
-    sh -c "echo \\$\\$ >$group/cgroup.procs; cat /mnt/file >/dev/null"
+    echo +io >/sys/fs/cgroup/cgroup.subtree_control
+    sh -c 'echo $$ >/sys/fs/cgroup/stack.slice/cgroup.procs; cat /mnt/file >/dev/null'
     PYTHONPATH={STATE}/coldproof-agent.pyz python3 -c '{asked}' $group
     umount /mnt
     rm {MODELS}/image
@@ -191,7 +192,7 @@ def test_a_hostile_server_is_a_row_and_nothing_is_left(
     said = trixie.ssh(f"{measure(behaviour, ready_timeout='20')} || true", limit_s=180)
     assert json.loads(said.splitlines()[-1])["outcome"] == outcome, said
     assert containers(trixie) == []
-    assert trixie.ssh("pgrep -f server.py || true") == ""
+    assert trixie.ssh("pgrep -f '[s]erver[.]py' || true") == ""
 
 
 def test_an_agent_killed_at_random_leaves_nothing_after_the_next_start(
@@ -209,7 +210,7 @@ def test_an_agent_killed_at_random_leaves_nothing_after_the_next_start(
         assert json.loads(said.splitlines()[-1])["outcome"] == "crashed", said
         assert containers(trixie) == []
         with pytest.raises(FleetError):
-            trixie.ssh("pgrep -f server.py || pgrep conmon")
+            trixie.ssh("pgrep -f '[s]erver[.]py' || pgrep conmon")
 
 
 def test_clean_removes_containers_that_carry_the_label(trixie: Machine, job: Play) -> None:

@@ -19,8 +19,7 @@ OURS = (
     "coldproof-results.tar",
     "campaigns",
     "compile-caches",
-    "container-docker.id",
-    "container-podman.id",
+    "containers",
     "engine",
     "launched.json",
     "lock",
@@ -50,7 +49,7 @@ def clean(state: Path) -> dict[str, Any]:
         _end(state, held[0])
     ended += launcher.end_leftovers(state / "launched.json")
     for name in runtime.NAMES:
-        if (state / f"container-{name}.id").exists() and shutil.which(name):
+        if (state / container.RUNTIMES / name).exists() and shutil.which(name):
             gone = container.remove_all(runtime.Runtime(name), state)
             ended += [{"pid": 0, "command": f"container {one}"} for one in gone]
     unit = reboot.disarm() if os.geteuid() == 0 else False

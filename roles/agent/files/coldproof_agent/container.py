@@ -17,6 +17,8 @@ from coldproof_agent.runtime import LABEL_RUN, LABEL_STATE, Image, Runtime, Runt
 from coldproof_agent.supervisor import Command
 
 CACHES = "compile-caches"
+# Holds a folder for each runtime that was used: where clean has to look.
+RUNTIMES = "containers"
 # Where images keep what Python packages they have, below the root of a layer.
 _PACKAGES = ("usr/local/lib", "usr/lib", "opt/*/lib", "root/*/lib", "app/*/lib", "*/lib")
 
@@ -52,6 +54,8 @@ class Container:
         self.mounts = mounts.parse(local["container_mounts"])
         containerwords.check(settings["container_args"])
         self.runtime = Runtime(str(settings["launcher"]))
+        # The runtime writes the container's id there; podman removes it with the container.
+        self.cid = state / RUNTIMES / self.runtime.name / "id"
         self.image: Image = self.runtime.image(str(settings["container_image"]))
         self.caches = str(local["container_cache_dir"] or state / CACHES)
         if not os.path.isabs(self.caches) or "," in self.caches:
@@ -138,6 +142,7 @@ class Container:
         Raises:
             Refusal: code ``leftovers``; OSError: a folder cannot be made.
         """
+        self.cid.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         user = self._plan.local["engine_user"]
         for one in [self.caches, f"{self.caches}/home", *self._cache_env().values()]:
             Path(one).mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -164,7 +169,6 @@ class Container:
         self,
         server: Command,
         marker: str,
-        cid: Path,
         binds: Sequence[mounts.Mount],
         secret: Collection[str],
     ) -> list[str]:
@@ -173,13 +177,12 @@ class Container:
         Args:
             server: the server's own command line and environment, and whose rights.
             marker: the container's name.
-            cid: file that the runtime writes the container's id to; must not exist.
             binds: what is mounted.
             secret: names in the environment whose values are handed over by the runtime's own
                 environment, where no other user can read them.
         """
         words = [
-            self.runtime.program, "run", "--name", marker, "--cidfile", str(cid),
+            self.runtime.program, "run", "--name", marker, "--cidfile", str(self.cid),
             "--label", f"{LABEL_RUN}={marker}", "--label", f"{LABEL_STATE}={self._state}",
             "--pull=never", "--network=host", "--log-driver=none",
         ]  # fmt: skip

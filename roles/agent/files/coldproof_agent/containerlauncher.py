@@ -45,9 +45,7 @@ class ContainerLauncher(ProcessLauncher):
     ) -> None:
         super().__init__(ledger)
         self._container, self._binds, self._secret = container, binds, secret
-        runtime = container.runtime.name
-        self._ledger = Ledger(ledger, runtime=runtime)
-        self._cid = ledger.with_name(f"container-{runtime}.id")
+        self._ledger = Ledger(ledger, runtime=container.runtime.name)
         self._name = ""
         self._group: Optional[cgroup.Group] = None
         self._read: Optional[int] = None
@@ -66,8 +64,8 @@ class ContainerLauncher(ProcessLauncher):
         Raises:
             OSError: the runtime cannot be executed; nothing is left behind.
         """
-        self._cid.unlink(missing_ok=True)
-        words = self._container.words(command, marker, self._cid, self._binds, self._secret)
+        self._container.cid.unlink(missing_ok=True)
+        words = self._container.words(command, marker, self._binds, self._secret)
         env = {
             name: value
             for name, value in os.environ.items()
@@ -81,7 +79,7 @@ class ContainerLauncher(ProcessLauncher):
         """Returns the container's control group once it is there, by the container's id."""
         if self._group is None:
             try:
-                cid = self._cid.read_text().strip()
+                cid = self._container.cid.read_text().strip()
             except OSError:
                 return None
             if cid:
