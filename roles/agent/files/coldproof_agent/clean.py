@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import launcher, locks, procfs, reboot
+from coldproof_agent import container, launcher, locks, procfs, reboot, runtime
 from coldproof_agent.errors import Refusal
 
 # What this or an older agent wrote into a state folder; what else lies there is not ours.
@@ -18,6 +18,9 @@ OURS = (
     "coldproof-agent.pyz",
     "coldproof-results.tar",
     "campaigns",
+    "compile-caches",
+    "container-docker.id",
+    "container-podman.id",
     "engine",
     "launched.json",
     "lock",
@@ -46,6 +49,10 @@ def clean(state: Path) -> dict[str, Any]:
         ended.append({"pid": held[0], "command": f"agent of campaign {held[1]}"})
         _end(state, held[0])
     ended += launcher.end_leftovers(state / "launched.json")
+    for name in runtime.NAMES:
+        if (state / f"container-{name}.id").exists() and shutil.which(name):
+            gone = container.remove_all(runtime.Runtime(name), state)
+            ended += [{"pid": 0, "command": f"container {one}"} for one in gone]
     unit = reboot.disarm() if os.geteuid() == 0 else False
     removed = []
     for one in (*(state / name for name in OURS), *map(Path, glob.glob(f"{state}/.*"))):
