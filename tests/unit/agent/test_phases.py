@@ -140,6 +140,27 @@ def test_a_line_that_recurs_begins_nothing_again() -> None:
     assert replay(again, 62.0)[0]["weights"] == 2.0
 
 
+def test_llama_servers_lines_are_told_apart() -> None:
+    """In the words of its source; the line of the tensors has those of the line before in it."""
+    known = Phases("first", markers(engineprofile.load("llama-server").data["markers"]))
+    for at, text in (
+        (1.0, "srv  llama_server: loading model"),
+        (1.1, "srv    load_model: loading model 'm.gguf'"),
+        (2.0, "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)"),
+        (4.0, "llama_context: constructing llama_context"),
+        (
+            5.0,
+            "srv    load_model: initializing, n_slots = 4, n_ctx_slot = 512, kv_unified = 'true'",
+        ),
+        (6.0, "srv  llama_server: model loaded"),
+    ):
+        known.line(at, text)
+    found = {one["name"]: one["seconds"] for one in known.result(7.0)}
+    assert found["config and tokenizer"] == found["profiling and KV cache"] == 1.0
+    assert found["weights"] == found["API start"] == 2.0
+    assert known.missing() == []
+
+
 def test_lines_after_ready_count_nowhere() -> None:
     assert replay(GPU, 36.0)[0]["weights"] == 1.0
     assert "compile" not in replay(GPU, 36.0)[0]

@@ -86,8 +86,10 @@ class Phases:
 
     def line(self, stamp: float, text: str) -> None:
         """Takes a log line that came ``stamp`` seconds after process start."""
-        for number, one in enumerate(self._known):
-            if number < self._reached or (one.after and not self._seen.intersection(one.after)):
+        numbers = [*range(self._reached + 1, len(self._known)), self._reached]
+        for number in numbers if self._reached >= 0 else range(len(self._known)):
+            one = self._known[number]
+            if one.after and not self._seen.intersection(one.after):
                 continue
             found = one.pattern.search(text)
             if found is None:
