@@ -175,7 +175,7 @@ class Entry:
 
 def _unsettled(primes: Iterable[Run]) -> bool:
     last = {setup_of(run): run for run in primes}
-    return any(run.compile_changed is True for run in last.values())
+    return any(run.compile_changed is True and not run.fresh_caches for run in last.values())
 
 
 def entries(runs: Iterable[Run], warm_only: Collection[str] = ()) -> list[Entry]:

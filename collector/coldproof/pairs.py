@@ -16,7 +16,7 @@ UNKNOWN_COMPILE = (
 
 @dataclass(frozen=True)
 class Pair:
-    """A cold and a warm run, both proven, with the same compile caches that neither changed."""
+    """A cold and a warm run, both proven, that began with the same compile caches."""
 
     cold: Run
     warm: Run
@@ -157,6 +157,10 @@ def _mismatch(cold: Run, warm: Run) -> str | None:
         return f"compile caches: {cold.compile} when cold, {warm.compile} when warm"
     if cold.compile == "unknown":
         return UNKNOWN_COMPILE
+    if cold.fresh_caches != warm.fresh_caches:
+        return "only one of the two starts had fresh compile caches"
+    if cold.fresh_caches:  # each had empty ones of its own, so what it changed is nobody's
+        return None
     for run in (cold, warm):
         if run.compile_changed:
             return f"the {run.mode} start changed the compile caches"

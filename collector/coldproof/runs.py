@@ -80,6 +80,11 @@ class Run:
         return self.outcome in ABANDONED
 
     @property
+    def fresh_caches(self) -> bool:
+        """Whether it began with empty compile caches of its own, that nobody used after it."""
+        return bool(dig(self.record, "compile_cache", "mode") == "fresh")
+
+    @property
     def order(self) -> tuple[str, int, str]:
         """The order of runs: node, then the journal's number; wall time plays no part."""
         return (self.node, self.seq if self.seq is not None else 1 << 30, self.run_id)

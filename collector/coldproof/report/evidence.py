@@ -8,6 +8,7 @@ from coldproof.exclusions import LISTED
 from coldproof.gather import Gathered
 from coldproof.groups import Entry, Group, Place
 from coldproof.pairs import Unpaired
+from coldproof.report import marks
 from coldproof.report.judge import circumstances
 from coldproof.report.overview import absent, seconds_or_failure, where
 from coldproof.report.tables import table
@@ -41,7 +42,7 @@ def phases(found: Sequence[Entry]) -> list[str]:
         "",
         table(head, rows, right=(3, 4, 5)),
     ]
-    return [*lines, *_missing_markers(found)]
+    return [*lines, *marks.missing(found), *marks.gaps(found)]
 
 
 def left_out(
@@ -117,21 +118,6 @@ def _phase_rows(group: Group) -> list[list[str]]:
 
 def _bare(summary: Summary | None) -> str:
     return summary.bare() if summary else "-"
-
-
-def _missing_markers(found: Sequence[Entry]) -> list[str]:
-    missing = sorted(
-        {
-            f"{where(entry.place)}: {cell(marker, 60)}"
-            for entry in found
-            for group in entry.groups
-            for run in [*group.cold, *group.warm]
-            for marker in _texts(run.record.get("phases_missing"))
-        }
-    )
-    if not missing:
-        return []
-    return ["", f"Markers the engine's profile expected but did not see: {listing(missing, 20)}."]
 
 
 def _runs(title: str, why: str, found: Sequence[tuple[Entry, Run]]) -> list[str]:

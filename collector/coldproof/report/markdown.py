@@ -8,6 +8,7 @@ from coldproof.gather import Gathered
 from coldproof.groups import entries, odd_manifests
 from coldproof.report import evidence, overview
 from coldproof.report.configuration import configuration
+from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
 from coldproof.report.method import command, method
 from coldproof.text import cell, plural
@@ -31,7 +32,7 @@ def render(gathered: Gathered) -> bytes:
         ("Where the time goes", evidence.phases(found)),
         ("What made no verdict, and why", evidence.left_out(gathered, found, differing)),
         ("What was left out of the input", evidence.exclusions(gathered)),
-        ("Server and storage", configuration(gathered)),
+        ("Server and storage", [*configuration(gathered), *gpus(gathered)]),
         ("Method", method(gathered, found)),
         ("Repeat it", command(gathered)),
         ("Interpretation", interpretation(gathered, found)),

@@ -46,8 +46,9 @@ UNPROVEN = (
 )
 PAIRS = (
     "A pair is a cold and a warm start, both proven, with the same compile-cache state that "
-    "neither changed. Cache effect = cold - warm; factor = cold / warm; storage's share = "
-    "difference of the weights phase / cold load_s. Given are medians over pairs, with range."
+    "neither changed (or fresh ones each). Cache effect = cold - warm; factor = cold / warm; "
+    "storage's share = difference of the weights phase / cold load_s. Given are medians over "
+    "pairs, with range."
 )
 LIMITS = (
     f"Under {PAIRS_NEEDED} pairs there is no verdict. Starts of different campaign, model, "
@@ -58,6 +59,11 @@ CENSORED = (
     "A failed start would have taken longer than it ran; one is enough to meet no budget. A start "
     "that was cut short from outside or never made is no failure: it is listed, and counts for "
     "nothing."
+)
+FRESH = (
+    "Fresh compile caches: each start began with empty ones in a folder of its own, so each is the "
+    "first start on a new node, cold and warm alike; what it compiled is in its load_s, and no "
+    "other start found it."
 )
 RULES = (CLOCK, PROVEN_COLD, PROVEN_WARM, UNPROVEN, PAIRS, LIMITS, CENSORED)
 
@@ -74,6 +80,7 @@ def method(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
     if not scopes:
         lines.append("- No start was proven cold, so the word cold covers nothing here.")
     lines += [f"- {rule}" for rule in RULES]
+    lines += [f"- {FRESH}"] if any(run.fresh_caches for run in gathered.runs) else []
     return [*lines, f"- {_resolution(gathered.runs)}", f"- {_concurrency(gathered.runs)}"]
 
 

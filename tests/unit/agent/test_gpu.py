@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldproof_agent import bounded, durable, gpu, procfs
+from coldproof_agent import bounded, durable, gpu, gpurecord, procfs
 from tests.unit.agent.drivers import drive
 
 Install = Callable[[str], None]
@@ -192,3 +192,34 @@ def test_release_is_judged_by_the_memory(install: Install, tmp_path: Path) -> No
     gone = gpu.wait_released(10.0, None, timeout_s=0.6)
     assert (gone["released"], gone["used_mb"]) == (None, None), "unknown is not 'not released'"
     assert json.dumps(gone)
+
+
+def test_links_are_told_against_their_maximum(install: Install) -> None:
+    install("echo '0, 1, 5, 8, 16'; echo '1, 5, 5, [N/A], 16'; echo nonsense")
+    assert gpu.links() == {
+        0: {"generation": 1, "generation_max": 5, "width": 8, "width_max": 16},
+        1: {"generation": 5, "generation_max": 5, "width": None, "width_max": 16},
+    }
+    assert list(gpu.links([1])) == [1]
+    install("echo 'Field \"pcie.link.gen.current\" is not a valid field to query.'; exit 2")
+    assert gpu.links() == {}
+
+
+def test_the_record_has_each_gpu_before_at_ready_and_after() -> None:
+    def seen(used: float) -> dict[str, object]:
+        one = {"index": 0, "uuid": "GPU-0", "name": "H100", "memory_used_mb": used}
+        return {"devices": [one], "used_mb": used, "reason": None}
+
+    link = {0: {"generation": 5, "generation_max": 5, "width": 16, "width_max": 16}}
+    after = {**seen(5.0), "released": True, "seconds": 1.0}
+    others = [{"pid": 7, "name": "dcgm", "used_mb": 1.0}]
+    found = gpurecord.describe(seen(4.0), seen(75000.0), after, link, others)
+    assert found["devices"] == [
+        {"index": 0, "uuid": "GPU-0", "name": "H100", "mem_before_mb": 4.0,
+         "mem_ready_mb": 75000.0, "mem_after_mb": 5.0, "pcie": link[0]}
+    ]  # fmt: skip
+    assert found["others"] == others
+    never = {"devices": [], "used_mb": None, "reason": "never ready"}
+    found = gpurecord.describe(seen(4.0), never, after, {}, [])
+    assert found["devices"][0]["mem_ready_mb"] is None
+    assert found["reason"] == "never ready"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -167,3 +168,15 @@ def test_a_connection_to_itself_is_none() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 250_000, b"\xff\xfe", b"nul", b"1" * 100_000])
 def test_json_that_is_none_is_none(body: bytes) -> None:
     assert httpget.Answer(True, 200, body, None).json() is None or body.isdigit()
+
+
+def test_a_post_carries_its_json_whole() -> None:
+    with server(lambda connection: connection.sendall(b"HTTP/1.1 200 X\r\n\r\n{}")) as (
+        port,
+        asked,
+    ):
+        assert httpget.post("127.0.0.1", port, "/v1/completions", {"a": "ü"}, 2.0).json() == {}
+    head, _, body = asked[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/completions HTTP/1.1\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body) == {"a": "ü"}

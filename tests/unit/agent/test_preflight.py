@@ -137,3 +137,29 @@ def test_a_busy_gpu_is_refused(examine: Examine, tmp_path: Path) -> None:
     env = {"PATH": f"{tools}:{os.environ['PATH']}"}
     assert examine(env=env, local={"gpu_allowed": ["python3"]})["ok"]
     assert not examine(env=env, local={"gpu_allowed": ["dcgm-exporter"]})["ok"]
+
+
+def test_an_engine_that_is_ready_without_a_model_is_refused(
+    examine: Examine, tmp_path: Path
+) -> None:
+    weights = tmp_path / "m.gguf"
+    weights.write_bytes(b"GGUF" * 1000)
+    program = tmp_path / "llama-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for command, good in (
+        ([str(program)], True),
+        ([str(program), "-m", "{model_file}", "--port", "{port}"], True),
+        ([str(program), "--models-dir", "{model_path}"], False),
+    ):
+        found = examine(path=weights, engine="llama-server", engine_command=command)
+        refused = {} if good else {"engine_without_model": "coldproof_engine_command"}
+        assert found["codes"] == refused, found
+
+
+def test_fresh_caches_of_an_unknown_engine_are_refused(examine: Examine) -> None:
+    found = examine(
+        engine="custom", engine_command=["/bin/true"], ready_path="/", compile_cache="fresh"
+    )
+    assert found["codes"] == {"compile_cache": "coldproof_compile_cache"}
+    assert examine(compile_cache="fresh")["ok"]

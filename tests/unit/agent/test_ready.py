@@ -95,6 +95,22 @@ def test_200_taken_back_counts_from_when_it_stays(tmp_path: Path) -> None:
     assert "took it back" in waited["detail"]
 
 
+def test_sglang_is_ready_when_it_says_so_and_then_answers(tmp_path: Path) -> None:
+    """Its models are listed before it is ready, and each answer of /health costs it a second."""
+    waited = drive.run(drive.job(tmp_path, "sglang", 1.0, engine="sglang"))["waited"]
+    edges = waited["edges"]
+    assert waited["outcome"] == "ready"
+    assert 1.0 <= waited["load_s"] < 1.9, waited  # not the second and a bit that asking took
+    assert edges["health_200"] > edges["ready"] > edges["port_open"]
+
+
+def test_a_line_that_comes_too_early_counts_for_nothing(tmp_path: Path) -> None:
+    waited = drive.run(drive.job(tmp_path, "hasty", 1.5, engine="sglang"))["waited"]
+    assert waited["outcome"] == "ready"
+    assert waited["load_s"] >= 2.5
+    assert waited["resolution_s"] >= 1.0
+
+
 @contextlib.contextmanager
 def foreign(behaviour: str, port: int, model: str) -> Iterator[None]:
     """Somebody else's server on a port."""

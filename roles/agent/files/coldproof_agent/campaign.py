@@ -203,7 +203,14 @@ class Campaign:
         # Primes that became ready count over all invocations; one that failed is tried again by
         # whoever starts the campaign again, never by itself.
         while sum(1 for one in made if one["outcome"] == "ready") < plans.MAX_PRIMES:
-            settled = made and made[-1]["outcome"] == "ready" and not made[-1]["compile_changed"]
+            settled = (
+                made
+                and made[-1]["outcome"] == "ready"
+                and (
+                    # Always empty before a start, the caches never settle, and need not.
+                    scene.compile_cache == "fresh" or not made[-1]["compile_changed"]
+                )
+            )
             if settled and scene.engine_files_found():
                 break
             self._need_time()

@@ -108,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--container-arg", action="append", default=[], help="one more word for run")
     one.add_argument("--container-gpus", default="all", choices=("all", "none"))
     one.add_argument("--cold-method", default="evict", choices=("evict", "drop_caches"))
+    one.add_argument("--compile-cache", default="keep", choices=("keep", "fresh"))
+    one.add_argument("--first-token", action="store_true", help="ask for one after it is ready")
     one.add_argument("--ready-timeout", type=float, default=1800, help="seconds (1800)")
     one.add_argument("--csv", default="storage_load_bench.csv", help="file to append to")
     one.add_argument("--state", default=DEFAULT_STATE + "-single")
@@ -199,6 +201,8 @@ def _measure(options: argparse.Namespace) -> tuple[Any, int]:
         "engine_env": {name: value for name, _, value in pairs},
         "ready_path": options.ready_path,
         "cold_method": options.cold_method,
+        "compile_cache": options.compile_cache,
+        "first_token": options.first_token,
         "ready_timeout_s": options.ready_timeout,
     }
     if options.launcher != "process":

@@ -49,6 +49,8 @@ class Watch:
         self._rules = rules
         self._hit = re.compile(rules["hit"]) if "hit" in rules else None
         self._miss = re.compile(rules["miss"]) if "miss" in rules else None
+        self._disabled = re.compile(rules["disabled"]) if "disabled" in rules else None
+        self.disabled = False
         self.hits = 0
         self.misses = 0
 
@@ -58,6 +60,8 @@ class Watch:
             self.hits += 1
         elif self._miss and self._miss.search(text):
             self.misses += 1
+        elif self._disabled and self._disabled.search(text):
+            self.disabled = True
 
     def verdict(self, argv: Sequence[str], before: Snapshot, after: Snapshot, known: bool) -> str:
         """Returns ``hit``, ``miss``, ``disabled`` or ``unknown``.
@@ -67,10 +71,11 @@ class Watch:
             before, after: the folders around the start.
             known: whether the engine's folders are known at all.
 
-        A start that changed the folders missed. One that changed nothing hit if it said so or if
-        there was something to hit; if there was nothing, before or after, it uses no such cache.
+        ``disabled`` is what the engine or its arguments say. A start that changed the folders
+        missed. One that changed nothing hit if it said so or if there was something to hit; if
+        there was nothing, before or after, it uses no such cache.
         """
-        if any(word in self._rules.get("disabled_args", ()) for word in argv):
+        if self.disabled or any(word in self._rules.get("disabled_args", ()) for word in argv):
             return "disabled"
         if not known:
             return str(self._rules["default"])

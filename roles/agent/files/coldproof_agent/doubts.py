@@ -16,6 +16,8 @@ Stamp = list[tuple[str, int, int, int, int]]
 class Doubts:
     """Remembers weights and GPUs before a start, and compares afterwards.
 
+    ``others`` are the processes on the GPUs at ready that are not the server's.
+
     Args:
         scene: tier and variant.
         files: the weights before the start.
@@ -29,6 +31,7 @@ class Doubts:
         self._stamp = weights.stamp(files)
         self._gpus = sorted(str(one["uuid"]) for one in devices)
         self._strangers: Optional[str] = None
+        self.others: list[dict[str, Any]] = []
 
     def at_ready(self, ours: Collection[int]) -> None:
         """Looks who computes on the GPUs beside the server.
@@ -39,6 +42,7 @@ class Doubts:
         """
         found = gpu.tenants(self._scene.plan.local["gpus"])
         allowed = self._scene.plan.local["gpu_allowed"]
+        self.others = [one for one in found if one["pid"] not in ours]
         if any(one["pid"] in ours for one in found):
             strangers = [one for one in gpu.foreign(found, allowed) if one["pid"] not in ours]
             self._strangers = gpu.named(strangers) if strangers else None

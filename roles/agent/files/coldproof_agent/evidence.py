@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from coldproof_agent import cooling, host, procfs, storage
+from coldproof_agent import cooling, host, loaders, procfs, storage
 from coldproof_agent.files import FileRef, device_bytes
 from coldproof_agent.launcher import ProcessLauncher
 from coldproof_agent.residency import Residency, look
 from coldproof_agent.scene import Scene
+from coldproof_agent.supervisor import Command
 from coldproof_agent.verdict import Evidence
 
 
@@ -24,10 +25,14 @@ class Witnessing:
         scene: tier and variant.
         mode: prime, cold or warm.
         files: the weights.
+        command: the server's.
     """
 
-    def __init__(self, scene: Scene, mode: str, files: list[FileRef]) -> None:
+    def __init__(self, scene: Scene, mode: str, files: list[FileRef], command: Command) -> None:
         self._scene, self._mode, self._files = scene, mode, files
+        data = scene.profile.data
+        self._loading = loaders.recognise(data, command.argv, command.env)
+        self._ranks = loaders.ranks(data, command.argv)
         self._storage = storage.describe(files[0].path, host.virtual())
         self._devices = scene.devices(files)
         self._verdicts = scene.verdicts(files, may_evict=mode != "warm")
@@ -125,6 +130,8 @@ class Witnessing:
             holders=self._holders,
             same_boot=same_boot,
             damon=host.reclaims_idle_pages(),
+            loading=self._loading,
+            ranks=self._ranks,
         )
 
     def as_record(self, at_end: Optional[int]) -> dict[str, Any]:
@@ -152,6 +159,10 @@ class Witnessing:
                     for one in self._devices
                 ],
                 "network": self._network,
+            },
+            "loader": {
+                "ranks": self._ranks,
+                **(self._loading._asdict() if self._loading else {"name": None}),
             },
             "holders": self._holders,
             "boot_id": procfs.boot_id(),

@@ -20,6 +20,11 @@ UNLISTED_MB = 2048.0
 UNLISTED = "unlisted"
 _FIELDS = "index,uuid,name,memory.used,memory.total,driver_version,persistence_mode"
 
+# Asked apart: a driver that does not know one field answers none.
+_LINK_FIELDS = (
+    "index,pcie.link.gen.current,pcie.link.gen.max,pcie.link.width.current,pcie.link.width.max"
+)
+
 
 def _ask(*words: str) -> tuple[list[list[str]], Optional[str]]:
     program = shutil.which("nvidia-smi")
@@ -88,6 +93,23 @@ def look(wanted: Optional[Sequence[int]] = None) -> dict[str, Any]:
         total, why = _by_process({str(one["uuid"]) for one in devices})
         return {"devices": devices, "used_mb": total, "reason": why}
     return {"devices": devices, "used_mb": sum(float(str(v)) for v in used), "reason": None}
+
+
+def links(wanted: Optional[Sequence[int]] = None) -> dict[int, dict[str, Any]]:
+    """Returns the PCIe link of each GPU used, by index; none where they cannot be asked.
+
+    Returns:
+        for each ``generation``, ``generation_max``, ``width`` and ``width_max`` (lanes), None where
+        the GPU does not say. An idle GPU lowers its generation to save power, not its width.
+    """
+    rows, _ = _ask(f"--query-gpu={_LINK_FIELDS}")
+    names = ("generation", "generation_max", "width", "width_max")
+    found = {}
+    for row in rows:
+        index = _whole(row[0])
+        if len(row) == 5 and index is not None and (wanted is None or index in wanted):
+            found[index] = {name: _whole(text) for name, text in zip(names, row[1:])}
+    return found
 
 
 def _by_process(uuids: set[str]) -> tuple[Optional[float], Optional[str]]:
@@ -211,18 +233,26 @@ def wait_released(
     Judged by the memory, not by the process list: a GPU context can outlive its process there.
 
     Returns:
-        ``released`` (None without a GPU, or if it cannot be asked any more), ``used_mb`` and
-        ``seconds`` waited.
+        ``released`` (None without a GPU, or if it cannot be asked any more), ``used_mb``,
+        ``devices`` as of :func:`look`, and ``seconds`` waited.
     """
     if before_mb is None:
-        return {"released": None, "used_mb": None, "seconds": 0.0}
+        return {"released": None, "used_mb": None, "devices": [], "seconds": 0.0}
     begun = time.monotonic()
     while True:
-        now = look(wanted)["used_mb"]
+        seen = look(wanted)
+        now, devices = seen["used_mb"], seen["devices"]
         waited = time.monotonic() - begun
         if now is not None and now <= before_mb + max(64.0, before_mb * 0.01):
-            return {"released": True, "used_mb": now, "seconds": round(waited, 3)}
+            released: Optional[bool] = True
+            break
         if waited > timeout_s:
             released = None if now is None else False
-            return {"released": released, "used_mb": now, "seconds": round(waited, 3)}
+            break
         time.sleep(0.5)
+    return {
+        "released": released,
+        "used_mb": now,
+        "devices": devices,
+        "seconds": round(waited, 3),
+    }

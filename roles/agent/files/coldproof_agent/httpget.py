@@ -1,4 +1,4 @@
-"""One HTTP GET with a total deadline and a body cap, straight to the address: never by a proxy."""
+"""One HTTP request with a total deadline and a body cap, straight to the address, by no proxy."""
 
 from __future__ import annotations
 
@@ -28,9 +28,22 @@ class Answer(NamedTuple):
 
 
 def get(host: str, port: int, path: str, deadline_s: float) -> Answer:
-    """Fetches a path within ``deadline_s`` seconds in all; a server that drips does not hold it.
+    """Fetches a path, see :func:`ask`."""
+    return ask(host, port, path, deadline_s)
+
+
+def post(host: str, port: int, path: str, value: Any, deadline_s: float) -> Answer:
+    """Sends a value as JSON to a path, see :func:`ask`."""
+    return ask(host, port, path, deadline_s, json.dumps(value).encode())
+
+
+def ask(host: str, port: int, path: str, deadline_s: float, body: Optional[bytes] = None) -> Answer:
+    """Makes one request within ``deadline_s`` seconds in all; a server that drips does not hold it.
 
     An answer that stays shorter than it says is none: its server may be dying.
+
+    Args:
+        body: JSON to POST; None makes it a GET.
     """
     end = time.monotonic() + deadline_s
     # Not create_connection: it looks the address up each time, and a poll is to cost little.
@@ -48,9 +61,12 @@ def get(host: str, port: int, path: str, deadline_s: float) -> Answer:
             # TCP's simultaneous open: nobody listens, and our own port happened to be this one.
             return Answer(False, None, b"", "connected to itself")
         name = f"[{host}]" if ":" in host else host
-        request = f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n"
+        kind = "GET" if body is None else "POST"
+        request = f"{kind} {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n"
+        if body is not None:
+            request += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         connection.settimeout(max(0.001, end - time.monotonic()))
-        connection.sendall(request.encode())
+        connection.sendall(request.encode() + b"\r\n" + (body or b""))
         while not _parse(data).whole:
             left = end - time.monotonic()
             if left <= 0:

@@ -19,7 +19,7 @@ def of(plan: Plan, state: Path) -> dict[str, Any]:
     chosen = engineprofile.load(str(plan.settings["engine"]))
     devices = gpu.look(plan.local["gpus"])["devices"]
     files = {
-        name: weights.find(path, chosen.data["weights"])
+        name: weights.of(path, chosen.data)
         for name, path in sorted(plan.local["tier_paths"].items())
     }
     return {
@@ -36,7 +36,8 @@ def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> dict[str,
     inside = container.of(plan, chosen, state)
     if inside:
         return inside.versions()
-    return engineprofile.versions(chosen, engineprofile.place(chosen, plan.local, state))
+    where = engineprofile.place(chosen, plan.local, state)
+    return engineprofile.versions(chosen, where, plan.settings["engine_command"], state)
 
 
 def _mounts(files: Sequence[FileRef]) -> list[str]:

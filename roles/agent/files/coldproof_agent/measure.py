@@ -12,6 +12,7 @@ from coldproof_agent import (
     compilecache,
     cooling,
     gpu,
+    gpurecord,
     host,
     serve,
     verdict,
@@ -56,16 +57,18 @@ def run(
     about = weights.describe(scene.path, files)
     memory = _idle_gpu(scene)
     doubts = Doubts(scene, files, memory["devices"])
-    attempt = serve.Attempt(scene, step, seq, ledger)
+    attempt = serve.Attempt(scene, step, seq, ledger, bool(memory["devices"]))
     caches = scene.cache_folders(attempt.command.env)
+    scene.empty_caches(attempt.command)
     before = compilecache.look(caches)
-    seen = Witnessing(scene, step.mode, files)
+    seen = Witnessing(scene, step.mode, files, attempt.command)
     started_at = datetime.datetime.now(datetime.timezone.utc)
     status.set(phase="cooling" if step.mode != "warm" else "preparing")
     method = _prepare(scene, step, files)
     served = attempt.make(seen, doubts, status)
     released = gpu.wait_released(memory["used_mb"], scene.plan.local["gpus"])
     after = compilecache.look(caches)
+    scene.remove_caches()
     changed = before.digest != after.digest
     record = _record(scene, step, seq, served, seen, method, rebooted)
     record.update(
@@ -75,18 +78,12 @@ def run(
             "compile": served.watch.verdict(attempt.command.argv, before, after, bool(caches)),
             "compile_changed": changed,
             "compile_cache": {
+                "mode": scene.compile_cache,
                 "dirs": caches,
                 "before": before.as_dict(),
                 "after": after.as_dict(),
             },
-            "gpu": {
-                "devices": served.memory["devices"] or memory["devices"],
-                "mem_before_mb": memory["used_mb"],
-                "mem_ready_mb": served.memory["used_mb"],
-                "mem_after_mb": released["used_mb"],
-                "released": released["released"],
-                "reason": memory["reason"] or served.memory["reason"],
-            },
+            "gpu": gpurecord.describe(memory, served.memory, released, served.links, doubts.others),
         }
     )
     if released["released"] is False:
@@ -140,6 +137,10 @@ def _record(
             same_boot = rebooted["boot_id_before"] == rebooted["boot_id"]
         judged = verdict.judge(seen.evidence(is_ready, method or "none", same_boot))
     flags = list(judged.flags)
+    if scene.compile_cache == "fresh":
+        flags.append("fresh_compile_cache")
+    if server.first_token and server.first_token["problem"]:
+        flags.append("first_token_failed")
     if server.stopped.get("killed"):
         flags.append("needed_sigkill")
     if server.stopped.get("left"):
@@ -169,7 +170,10 @@ def _record(
         "gpu_mem_used_mb": server.memory["used_mb"],
         "phases": server.phases.result(waited.load_s) if waited.load_s is not None else [],
         "phases_missing": server.phases.missing() if is_ready else [],
+        "unattributed": server.phases.gaps(waited.load_s) if waited.load_s is not None else [],
         "edges": waited.edges,
+        "told": server.told,
+        "first_token": server.first_token,
         "resolution_s": waited.resolution_s,
         "engine_files": scene.engine_files.as_dict(),
         **seen.as_record(server.read_bytes),

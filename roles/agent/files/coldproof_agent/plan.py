@@ -25,6 +25,8 @@ _DEFAULTS: dict[str, Any] = {
     "stop_timeout_s": 60,
     "drop_caches_timeout_s": 900,
     "max_minutes": 0,
+    "compile_cache": "keep",
+    "first_token": False,
 }
 _LOCAL_DEFAULTS: dict[str, Any] = {
     "engine_python": None,

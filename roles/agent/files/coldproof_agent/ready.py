@@ -20,7 +20,14 @@ WRONG_MODEL_S = 5.0
 
 
 class Check(NamedTuple):
-    """What ready means: GET ``path`` is 200 and, if ``model_id`` is given, lists that model."""
+    """What ready means: GET ``path`` is 200 and, if ``model_id`` is given, lists that model.
+
+    Attributes:
+        models_path: where the model is listed, if ``path`` lists none.
+        said: when the server said in its log that it is ready, in seconds from process start. An
+            answer may cost it a second; then the moment it said so counts, once it does answer.
+        answer_s: longest time for one answer.
+    """
 
     host: str
     port: int
@@ -28,6 +35,9 @@ class Check(NamedTuple):
     health_path: Optional[str]
     model_id: Optional[str]
     timeout_s: float
+    models_path: Optional[str] = None
+    said: Callable[[], Optional[float]] = lambda: None
+    answer_s: float = ANSWER_S
 
 
 class Waited(NamedTuple):
@@ -41,7 +51,7 @@ class Waited(NamedTuple):
     resolution_s: float
 
 
-def lists_models(path: str) -> bool:
+def listsmodels_of(path: str) -> bool:
     """Says whether a readiness path answers with the list of models."""
     return path.partition("?")[0].rstrip("/").endswith("/models")
 
@@ -137,6 +147,7 @@ class _Watch:
         self._outcome = "timeout"
         self._detail: Optional[str] = None
         self._took_back = 0
+        self._said_early = False
 
     def poll(self, interval: float) -> Optional[Waited]:
         """Asks once; if it was ready, once more: many a server answers and dies, or goes back.
@@ -144,9 +155,14 @@ class _Watch:
         Returns:
             how it ended, None if it goes on.
         """
+        said, asked = self._check.said(), self._now()
         problem = _poll(self._server, self._check, self._edges)
         if problem is None:
-            self._edges["ready"] = self._now()
+            took = round(self._now() - asked, 3)
+            if said is None or self._said_early or self._took_back:
+                self._edges["ready"], interval = self._now(), max(interval, took)
+            else:
+                self._edges["ready"] = round(said, 3)
             if self._server.wait(CONFIRM_S):
                 return self.ended(interval)
             problem = _poll(self._server, self._check, self._edges)
@@ -155,6 +171,7 @@ class _Watch:
                 detail = "answered 200 and took it back" if self._took_back else None
                 return Waited("ready", detail, load_s, load_s, self._edges, interval)
             self._take_back()
+        self._said_early = self._said_early or said is not None
         outcome, detail = problem
         self._detail = detail or self._detail
         if outcome == "foreign_listener":
@@ -206,7 +223,7 @@ def _poll(
     """Asks once. Returns None if ready, else what is not so yet."""
     if check.health_path and edges["health_200"] is None and check.health_path != check.path:
         asked = time.monotonic()
-        health = httpget.get(check.host, check.port, check.health_path, ANSWER_S)
+        health = httpget.get(check.host, check.port, check.health_path, check.answer_s)
         if not health.connected:
             return "waiting", None
         _edge(server, edges, "port_open", asked)
@@ -215,7 +232,7 @@ def _poll(
         elif health.status == 503:
             return "waiting", f"{check.health_path} answered 503"
     asked = time.monotonic()
-    answer = httpget.get(check.host, check.port, check.path, ANSWER_S)
+    answer = httpget.get(check.host, check.port, check.path, check.answer_s)
     if not answer.connected:
         return "waiting", None
     _edge(server, edges, "port_open", asked)
@@ -228,11 +245,18 @@ def _poll(
             return "foreign_listener", _foreign(check)
     if not owned:
         return "waiting", None
-    if check.model_id is not None:
-        named = _models(answer.json())
+    if check.path == check.health_path:
+        _edge(server, edges, "health_200")
+    models_path = check.path if listsmodels_of(check.path) else check.models_path
+    if check.model_id is not None and models_path is not None:
+        if models_path != check.path:
+            answer = httpget.get(check.host, check.port, models_path, check.answer_s)
+            if answer.status != 200:
+                return "waiting", answer.problem or f"{models_path} answered {answer.status}"
+        named = models_of(answer.json())
         if check.model_id not in named:
-            return "wrong_model", f"{check.path} names {named or 'no model'}, not this run's"
-    if lists_models(check.path):
+            return "wrong_model", f"{models_path} names {named or 'no model'}, not this run's"
+    if models_path is not None:
         _edge(server, edges, "models_200")
     return None
 
@@ -251,7 +275,7 @@ def _edge(
         edges[name] = round((time.monotonic() if at is None else at) - server.started_at, 3)
 
 
-def _models(body: Any) -> list[str]:
+def models_of(body: Any) -> list[str]:
     """Returns the ids of an OpenAI list of models."""
     try:
         return [str(one["id"])[:200] for one in body["data"]][:20]

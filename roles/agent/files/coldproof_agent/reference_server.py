@@ -1,9 +1,9 @@
 """The reference server: loads safetensors as safetensors does, then answers like an engine.
 
 It maps each file, copies every tensor out of the mapping in the order of the file (as a transfer
-to a device does, so every byte is touched), then serves /health and /v1/models. It answers 503
-until then. It imports nothing of the agent: it is copied beside it and run alone, so its own files
-can be evicted and looked at.
+to a device does, so every byte is touched), then serves /health, /v1/models and /v1/completions
+(it answers without any text). It answers 503 until then. It imports nothing of the agent: it is
+copied beside it and run alone, so its own files can be evicted and looked at.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BUFFER = 16 << 20
+MOST_ASKED = 1 << 20
 
 
 def say(text: str) -> None:
@@ -72,9 +73,21 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET /health and GET /v1/models."""
+    """GET /health, GET /v1/models and POST /v1/completions."""
 
     server: Server
+
+    def do_POST(self) -> None:
+        """Answers a completion with an empty text, once the weights are loaded."""
+        length = self.headers.get("Content-Length", "")
+        self.rfile.read(min(int(length), MOST_ASKED) if length.isdigit() else 0)
+        if self.path != "/v1/completions":
+            self._answer(404, {})
+        elif not self.server.ready:
+            self._answer(503, {})
+        else:
+            choice = {"index": 0, "text": "", "finish_reason": "stop"}
+            self._answer(200, {"object": "text_completion", "choices": [choice]})
 
     def do_GET(self) -> None:
         """Answers one request."""
@@ -90,6 +103,9 @@ class Handler(BaseHTTPRequestHandler):
             body = {"object": "list", "data": [entry] if status == 200 else []}
         elif self.path != "/health":
             status = 404
+        self._answer(status, body)
+
+    def _answer(self, status: int, body: dict[str, object]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -13,6 +13,8 @@ from coldproof_agent import (
     cooling,
     enginefiles,
     engineprofile,
+    engineprogram,
+    freshcache,
     gpu,
     redact,
     residency,
@@ -56,12 +58,20 @@ class Scene:
         if self.profile.data["installation"] == "copied":
             engineprofile.install_reference(self.where)
         self.secret = dict(secret)
-        self.roots = (
-            self.container.roots(self.where)
-            if self.container
-            else engineprofile.roots(self.profile, self.where, plan.local["engine_files"])
-        )
+        given = plan.settings["engine_command"]
+        # Now: it may start the program, which must not happen between cold and ready.
+        if self.container:
+            self.roots = self.container.roots(self.where)
+            self._versions = self.container.versions()
+        else:
+            own = plan.local["engine_files"]
+            self.roots = engineprofile.roots(self.profile, self.where, own, given)
+            self._versions = engineprofile.versions(self.profile, self.where, given, state)
         self._scratch = [state]
+        # What a killed start left in it goes with the next start, or with the folder.
+        fresh = plan.settings["compile_cache"] == "fresh"
+        place = Path(self.container.caches) if self.container else folder
+        self._fresh = place / freshcache.FOLDER if fresh else None
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
         self._verdicts: dict[str, str] = {}
@@ -72,7 +82,7 @@ class Scene:
 
     def weights(self) -> list[FileRef]:
         """Returns the weights as they are now. Raises Refusal."""
-        return weights.find(self.path, self.profile.data["weights"])
+        return weights.of(self.path, self.profile.data)
 
     def verdicts(self, files: list[FileRef], may_evict: bool) -> dict[str, str]:
         """Returns what the witnesses are worth on the weights; tested until one passes."""
@@ -115,9 +125,13 @@ class Scene:
     def values(self, port: int, served_name: str) -> dict[str, str]:
         """Returns what fills the templates of command line, environment and readiness path."""
         settings = self.plan.settings
+        data = self.profile.data
+        # Links are resolved: what they point to is mounted at its own path in a container.
+        path = os.path.realpath(self.path) if self.container else self.path
+        file = weights.model_files(path, data)[0] if "split" in data else path
         return {
-            # Links are resolved: what they point to is mounted at its own path in a container.
-            "model_path": os.path.realpath(self.path) if self.container else self.path,
+            "model_path": path,
+            "model_file": file,
             "model": str(settings["model"]),
             "host": str(self.plan.local["host"]),
             "port": str(port),
@@ -126,10 +140,16 @@ class Scene:
             "ready_timeout_s": str(int(settings["ready_timeout_s"])),
         }
 
+    def model_id(self, values: Mapping[str, str]) -> Optional[str]:
+        """Returns the id by which the server has to name its model; None if it is not known."""
+        return engineprofile.model_id(self.profile, self.plan.settings["engine_command"], values)
+
     def command(self, values: Mapping[str, str]) -> Command:
         """Returns what to execute, and with whose rights. Raises Refusal."""
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
         given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
+        if self._fresh is not None:
+            given = {**given, **freshcache.environment(self.profile.data, self._fresh)}
         if self.container:  # it is shown its GPUs alone, which count from 0 in it
             argv = self.container.argv(self.where, values)
             env = self.container.environment(given, values)
@@ -138,6 +158,7 @@ class Scene:
             argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
             env = engineprofile.environment(self.profile, self.where, given, values)
         argv += [*settings["engine_args"], *variant.get("args", [])]
+        engineprogram.need_model(self.profile.data, argv, values["model_path"])
         user = self.plan.local["engine_user"]
         if user is None or (not self.container and pwd.getpwnam(user).pw_uid == os.geteuid()):
             return Command(argv, env, "/")
@@ -152,13 +173,25 @@ class Scene:
         given = self.plan.local["compile_cache_dirs"]
         return engineprofile.cache_folders(self.profile, self.where, env, given)
 
+    @property
+    def compile_cache(self) -> str:
+        """``keep`` or ``fresh``."""
+        return str(self.plan.settings["compile_cache"])
+
+    def empty_caches(self, command: Command) -> None:
+        """Makes the private compile caches new and empty, where that is wanted."""
+        if self._fresh is not None:
+            folders = self.cache_folders(command.env)
+            freshcache.empty(self._fresh, folders, command.uid, command.gid)
+
+    def remove_caches(self) -> None:
+        """Removes the private compile caches."""
+        if self._fresh is not None:
+            freshcache.remove(self._fresh)
+
     def describe_engine(self, command: Command, port: int, model_id: str) -> dict[str, Any]:
         """Returns the form of runs.jsonl, secrets hidden."""
-        found = (
-            self.container.versions()
-            if self.container
-            else engineprofile.versions(self.profile, self.where)
-        )
+        found = self._versions
         return {
             "name": self.profile.name,
             "title": self.profile.title,

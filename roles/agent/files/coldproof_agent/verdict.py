@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
+from coldproof_agent.loaders import ELSEWHERE, Loading
 from coldproof_agent.residency import Residency
 
 COLD_RESIDENT = 0.01
@@ -40,6 +41,8 @@ class Evidence(NamedTuple):
         unaccounted: why process bytes mean nothing on this filesystem, else None.
         holders: who maps resident pages: "pid 42 (cat)".
         damon: the kernel takes idle pages out of the page cache by itself.
+        loading: the loader, where it does not read through the page cache as others do.
+        ranks: processes of the server that each read the weights.
         same_boot: whether the boot id is still that of before a reboot (method reboot).
     """
 
@@ -62,6 +65,14 @@ class Evidence(NamedTuple):
     holders: Sequence[str]
     same_boot: Optional[bool] = None
     damon: bool = False
+    loading: Optional[Loading] = None
+    ranks: int = 1
+
+    @property
+    def most_bytes(self) -> int:
+        """What a start may read: without a page cache between, each rank reads for itself."""
+        again = self.weights_bytes * (self.ranks - 1) if self.loading is not None else 0
+        return self.expected_bytes + again
 
 
 class Verdict(NamedTuple):
@@ -83,7 +94,10 @@ def _mib(count: Optional[int]) -> str:
 
 def judge(seen: Evidence) -> Verdict:
     """Returns the verdict on a cold or warm run."""
-    return _cold(seen) if seen.mode == "cold" else _warm(seen)
+    found = _cold(seen) if seen.mode == "cold" else _warm(seen)
+    if seen.loading is not None:
+        found.flags.append(f"loader_{seen.loading.name}_{seen.loading.kind}")
+    return found
 
 
 def _cold(seen: Evidence) -> Verdict:
@@ -133,6 +147,9 @@ def _judge_cold_bytes(
     if seen.unaccounted:
         unproven.append(seen.unaccounted)
         return
+    if seen.loading is not None and seen.loading.kind == ELSEWHERE:
+        unproven.append(f"{seen.loading.why}: it is neither cold nor warm")
+        return
     read = seen.process_bytes
     if read is None:
         unproven.append("the bytes read by the server could not be counted")
@@ -140,8 +157,12 @@ def _judge_cold_bytes(
     if seen.network:
         _judge_cold_network(seen, read, refuted, unproven)
     elif read < COLD_BYTES * seen.expected_bytes:
+        if seen.loading is not None and not seen.loading.counted:
+            # It reads by a way, or from a place, that no counter of ours sees.
+            unproven.append(f"{seen.loading.why}: {_mib(read)} say nothing of the weights")
+            return
         refuted.append(_too_few(read, seen.expected_bytes))
-    if read > COLD_BYTES_ABOVE * seen.expected_bytes:
+    if read > COLD_BYTES_ABOVE * seen.most_bytes:
         flags.append("bytes_above_expected")
     if not seen.network:
         _judge_cold_devices(seen, read, refuted, unproven)
@@ -224,7 +245,7 @@ def _warm(seen: Evidence) -> Verdict:
             flags.append(f"{name.replace(' ', '_')}_by_bytes_alone")
         elif not look.agreed:
             unproven.append(f"the witnesses disagree on the {name}: {_said(look)}")
-        elif (look.low or 0) < WARM_RESIDENT:
+        elif (look.low or 0) < WARM_RESIDENT and not (look is seen.weights and seen.loading):
             refuted.append(f"only {_percent(look.low)} of the {name} resident before the start")
     allowed = min(WARM_BYTES * seen.weights_bytes, WARM_BYTES_LIMIT)
     counted = [n for n in (seen.process_bytes, seen.network_bytes) if n is not None]
@@ -234,9 +255,26 @@ def _warm(seen: Evidence) -> Verdict:
         unproven.append(seen.unaccounted)
     elif not counted:
         unproven.append("the bytes read by the server could not be counted")
+    elif seen.loading is not None:
+        unproven += _by_design(seen, seen.loading, max(counted), allowed)
     elif max(counted) > allowed:
         refuted.append(f"the server read {_mib(max(counted))}: more than {_mib(int(allowed))}")
     if refuted and seen.damon:
         refuted.append("DAMON runs on this kernel and may have taken idle pages out of the cache")
     state = "refuted" if refuted else "unproven" if unproven else "proven_warm"
     return Verdict(state, refuted + unproven, None, flags)
+
+
+def _by_design(seen: Evidence, loading: Loading, read: int, allowed: float) -> list[str]:
+    """Says what a start cannot be that does not find its weights in the page cache.
+
+    It is not refuted: nothing went wrong. Nor is it warm: it must not be compared as if it were.
+    """
+    if loading.kind == ELSEWHERE:
+        return [f"{loading.why}: it is neither cold nor warm"]
+    if read > allowed:
+        again = f"it read {_mib(read)} again, by design, whatever was in the page cache"
+        return [f"{loading.why}: {again}. There is no warm start of such a loader"]
+    if (seen.weights.low or 0) < WARM_RESIDENT and seen.weights.known:
+        return [f"{loading.why}: {_percent(seen.weights.low)} of the weights were resident"]
+    return []

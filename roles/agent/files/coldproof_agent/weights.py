@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,62 @@ def find(path: str, patterns: Sequence[str] = ("*.safetensors",)) -> list[FileRe
                 variable,
             ) from error
     return unique(found)
+
+
+def of(path: str, data: Mapping[str, Any]) -> list[FileRef]:
+    """Finds the weights that an engine's profile means. Raises Refusal as :func:`find`."""
+    if "split" not in data:
+        return find(path, data["weights"])
+    return unique(refer(one) for one in model_files(path, data))
+
+
+def model_files(path: str, data: Mapping[str, Any]) -> list[str]:
+    """Returns the files of a model that is one file, or one file in numbered parts, by their names.
+
+    Args:
+        path: the file, any of its parts, or a folder that holds no other model.
+        data: the profile; ``split`` finds the part's number and their count in a name, files like
+            ``not_weights`` (a projector, say) are no model.
+
+    Raises:
+        Refusal: no model there, several, or not all parts of it.
+    """
+    base, variable = Path(path), "coldproof_tiers"
+    names = [base.name] if base.is_file() else []
+    if not names:
+        find(path, data["weights"])  # refuses what is missing or unfinished
+        names = sorted(
+            one.name
+            for one in base.iterdir()
+            if any(one.match(glob) for glob in data["weights"])
+            and not any(one.match(glob) for glob in data.get("not_weights", ()))
+        )
+    folder = base.parent if base.is_file() else base
+    models: dict[tuple[str, int], str] = {}
+    for name in names:
+        part = re.search(str(data["split"]), name)
+        models.setdefault((name[: part.start()], int(part[2])) if part else (name, 0), name)
+    if len(models) != 1:
+        few = ", ".join(names[:4]) or "none"
+        raise Refusal(
+            "weights_ambiguous",
+            f"{path} holds {len(models)} models ({few}): give the path of one file",
+            variable,
+        )
+    (stem, count), name = next(iter(models.items()))
+    if not count:
+        return [str(folder / name)]
+    ending = name[len(stem) :]
+    whole = [
+        str(folder / f"{stem}-{number:05d}-of-{count:05d}{Path(ending).suffix}")
+        for number in range(1, count + 1)
+    ]
+    gone = [one for one in whole if not os.path.isfile(one)]
+    if gone:
+        raise Refusal(
+            "weights_missing", f"{gone[0]} is not there: the model is not whole", variable
+        )
+    return whole
 
 
 def _indexed(model: Path, names: Sequence[str], patterns: Sequence[str]) -> list[str]:

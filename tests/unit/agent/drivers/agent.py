@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import coldproof_agent.cli  # what the real agent has loaded counts in its memory
 from coldproof_agent import container, engineprofile, launcher, plan, procfs, ready, supervisor
 from coldproof_agent.containerlauncher import ContainerLauncher
 from coldproof_agent.errors import Refusal
+from coldproof_agent.logwatch import LogWatch
+from coldproof_agent.phases import Phases, markers
 from coldproof_agent.serverlog import ServerLog
 from coldproof_agent.supervisor import Command
 
@@ -42,13 +44,45 @@ def server_of(job: Job) -> launcher.ProcessLauncher:
     return ContainerLauncher(ledger, made, made.mounts, job.get("secret", ()))
 
 
-def start(server: launcher.ProcessLauncher, job: Job) -> ServerLog:
+class Listener:
+    """What an engine's profile makes of the lines of a log."""
+
+    def __init__(self, engine: str) -> None:
+        self.data = engineprofile.load(engine).data
+        self.phases = Phases(self.data["first_phase"], markers(self.data["markers"]))
+        self.told = LogWatch(self.data)
+
+    def line(self, stamp: float, text: str) -> None:
+        """Takes a line of the log."""
+        self.phases.line(stamp, text)
+        self.told.line(stamp, text)
+
+    def check(self, given: ready.Check) -> ready.Check:
+        """Returns a check with what ready means for this engine."""
+        means = self.data["ready"]
+        return given._replace(
+            path=means["path"],
+            health_path=self.data["health_path"],
+            models_path=means.get("models_path"),
+            said=self.told.ready_at,
+            answer_s=means.get("answer_s", ready.ANSWER_S),
+        )
+
+
+def start(
+    server: launcher.ProcessLauncher, job: Job, known: Optional[Listener] = None
+) -> ServerLog:
     """Starts the job's server, its log beside the ledger."""
     rights = job.get("rights", {})
     inherited = {} if "plan" in job else os.environ
     command = Command(job["argv"], {**inherited, **job.get("env", {})}, "/", **rights)
     pipe = server.start(command, job["marker"])
-    return ServerLog(pipe, Path(job["ledger"]).with_suffix(".log"), server.started_at)
+    path = Path(job["ledger"]).with_suffix(".log")
+    return ServerLog(pipe, path, server.started_at, (), known.line if known else ignore)
+
+
+def ignore(_stamp: float, _line: str) -> None:
+    """Takes a line of the log and does nothing with it."""
 
 
 def check_of(job: Job) -> ready.Check:
@@ -105,15 +139,21 @@ def run(job: Job) -> None:
     server = server_of(job)
     answer: Job = {"waited": None, "error": None}
     log = None
+    known = Listener(job["engine"]) if "engine" in job else None
+    check = known.check(check_of(job)) if known else check_of(job)
     try:
-        log = start(server, job)
+        log = start(server, job, known)
         cost = Cost(server) if job.get("cost") else None
-        waited = ready.wait(server, check_of(job), cost.idle if cost else lambda: None)
+        waited = ready.wait(server, check, cost.idle if cost else lambda: None)
         if cost:
             answer["cost"] = cost.result()
         time.sleep(job.get("evidence_s", 0.0))
         waited = ready.still(server, waited)
         answer["waited"] = waited._asdict()
+        if known and waited.load_s is not None:
+            answer["phases"] = known.phases.result(waited.load_s)
+            answer["missing"] = known.phases.missing()
+            answer["started_at"], answer["told"] = server.started_at, known.told.values()
         answer["tree"] = [one.name for one in server.tree()]
     except OSError as error:
         answer["error"] = str(error)

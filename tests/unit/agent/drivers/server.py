@@ -33,13 +33,18 @@ def forever(write, data: bytes, pause: float) -> None:
 
 def serve(connection: socket.socket) -> None:
     """Answers one connection in its own way."""
-    connection.recv(65536)
+    asked = connection.recv(65536)
     good = answer(200, models(MODEL))
     if BEHAVIOUR == "early":  # 200, then 503 while it loads in earnest, then 200 for good
         first = not globals().get("answered")
         globals()["answered"] = globals().get("answered") or time.monotonic()
         loading = time.monotonic() - globals()["answered"] < SECONDS
         connection.sendall(good if first or not loading else answer(503, b""))
+    elif BEHAVIOUR in ("sglang", "hasty"):  # models at once; health takes a second
+        up = time.monotonic() - BEGUN > SECONDS
+        if asked.startswith(b"GET /health"):
+            time.sleep(1.0 if up else 0.0)
+        connection.sendall(good if up or b"/v1/models" in asked else answer(503, b""))
     elif BEHAVIOUR == "once":
         connection.sendall(good)
         os._exit(9)
@@ -85,6 +90,11 @@ def listen() -> None:
     listener.bind(("127.0.0.1", PORT))
     listener.listen(16)
     print("listening", flush=True)
+    if BEHAVIOUR in ("sglang", "hasty"):
+        words = ("The server is fired up and ready to roll!",)
+        threading.Timer(
+            SECONDS if BEHAVIOUR == "sglang" else 0.1, print, words, {"flush": True}
+        ).start()
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=quietly, args=(connection,), daemon=True).start()
