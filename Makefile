@@ -34,9 +34,9 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
 	ansible-lint --offline
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
-	pytest tests/unit tests/fleet -m "not slow"
+	pytest tests/unit tests/fleet -m "not slow" --durations=10
 
-test-slow: $(STAMP) packages  ## a hundred simulated nodes (many minutes)
+test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (many minutes)
 	pytest tests/fleet -m slow
 
 test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)

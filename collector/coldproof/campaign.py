@@ -107,11 +107,15 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def note(folder: Path, document: Any) -> None:
-    """Store what became of nodes: `document` is {"nodes": {name: {"status", ...}}}."""
+    """Store what became of nodes: `document` is {"nodes": {name: {"status", ...}}}.
+
+    An entry that is not usable is noted as that node's own failure, because nodes have their part
+    in what is said of them, and one of them must not keep the others' entries from being noted.
+    """
     notes = document.get("nodes") if isinstance(document, dict) else None
     if not isinstance(notes, dict):
         raise InputError("stdin: field nodes is not an object by node name")
-    entries = {check_node(name, "stdin: field nodes"): _entry(name, notes[name]) for name in notes}
+    entries = {check_node(name, "stdin: field nodes"): _entry(notes[name]) for name in notes}
     if not (folder / FILE).is_file():
         raise InputError(f"{folder / FILE}: not there; open the campaign first")
     with locked(folder / ".campaign.lock"):
@@ -120,16 +124,24 @@ def note(folder: Path, document: Any) -> None:
         write_json(folder / FILE, campaign)
 
 
-def _entry(name: str, given: Any) -> dict[str, str | None]:
-    if not isinstance(given, dict) or given.get("status") not in STATUSES:
-        raise InputError(f"stdin: field nodes.{name}.status is none of {', '.join(STATUSES)}")
+def _entry(given: Any) -> dict[str, str | None]:
+    if not isinstance(given, dict):
+        return _bad_entry("the entry is not an object")
+    if given.get("status") not in STATUSES:
+        return _bad_entry(f"field status is none of {', '.join(STATUSES)}")
     entry: dict[str, str | None] = {"status": given["status"]}
     for field in ("code", "message", "variable"):
         value = given.get(field)
         if value is not None and not isinstance(value, str):
-            raise InputError(f"stdin: field nodes.{name}.{field} is neither a string nor null")
-        entry[field] = value[:MESSAGE_LIMIT] if value else None
+            return _bad_entry(f"field {field} is neither text nor null")
+        # Half a character cannot be written in UTF-8, and campaign.json not be read again.
+        entry[field] = value[:MESSAGE_LIMIT].encode("utf-8", "replace").decode() if value else None
     return entry
+
+
+def _bad_entry(reason: str) -> dict[str, str | None]:
+    message = f"what was said of this node is not usable: {reason}; see the output of the playbook"
+    return {"status": "failed", "code": "bad_answer", "message": message, "variable": None}
 
 
 def _open(

@@ -1,18 +1,29 @@
 """Calls the probe agent on a node: plugins/modules/agent.py documents it and does it there.
 
-Here, on the controller, the archive is put into the call, and a node that cannot be reached becomes
-a failure: Ansible's own ``unreachable`` is seen by no rescue.
+Here, on the controller, the archive is put into the call, a node that cannot be reached becomes a
+failure (Ansible's own ``unreachable`` is seen by no rescue), and what the node answered is held
+against what the roles read: one node's nonsense must not reach a task that is run for all.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+
+MOST_ITEMS = 100_000
+MOST_TEXT = 1 << 16
+# Minutes of two months; bytes of an exbibyte.
+MOST_MINUTES = 90_000
+MOST_BYTES = 1 << 60
+# What Ansible says of a module that did not get as far as an answer.
+OF_ANSIBLE = ("msg", "rc", "exception", "stderr", "module_stdout", "module_stderr")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -21,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Returns what the module returns, or the outcome ``unreachable``."""
+        """Returns what the module returns as far as it is usable, or an outcome why not."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if arguments.get("archive"):
@@ -29,13 +40,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments["content"] = base64.b64encode(data).decode("ascii")
         name = self._task.resolved_action or self._task.action
         try:
-            result.update(
-                self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+            given = self._execute_module(
+                module_name=name, module_args=arguments, task_vars=task_vars
             )
         except AnsibleConnectionFailure as error:
-            message = one_line(str(error))
-            outcome = {"status": "unreachable", "code": "unreachable", "message": message}
-            result.update(failed=True, msg=message, outcome={**outcome, "variable": ""})
+            result.update(failure("unreachable", "unreachable", one_line(str(error))))
+        else:
+            result.update(accepted(str(arguments["argv"][0]), given))
         return result
 
 
@@ -43,3 +54,139 @@ def one_line(text: str) -> str:
     """Returns the first and the last line of what ssh said, without its frames of @."""
     lines = [line.strip() for line in re.sub("@{5,}", "", text).splitlines() if line.strip()]
     return " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+
+
+def failure(status: str, code: str, message: str, variable: str = "") -> dict[str, Any]:
+    """Returns a result that fails with an outcome, as campaign.json keeps it."""
+    outcome = {"status": status, "code": code, "message": message, "variable": variable}
+    return {"failed": True, "msg": message, "outcome": outcome}
+
+
+def accepted(command: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Returns of a module's result what the roles read, and nothing else that a node may say.
+
+    Not its facts, nor ``unreachable`` or ``add_host``, which Ansible obeys. A field that is missing
+    or of the wrong type makes it the failure ``bad_answer``, which names the field.
+    """
+    kept = {name: given[name] for name in ("changed", "invocation") if name in given}
+    facts = _interpreter(given.get("ansible_facts"))
+    kept.update({"ansible_facts": facts} if facts else {})
+    if given.get("failed") and "outcome" not in given:
+        said = {name: given[name] for name in OF_ANSIBLE if name in given}
+        return {**kept, **said, "failed": True, "msg": str(given.get("msg", ""))[:MOST_TEXT]}
+    shape = FAILED if given.get("failed") else {**COMMON, "answer": ANSWERS.get(command, {})}
+    bad = next(wrong(given, shape), None)
+    if bad is not None:
+        message = (
+            f"the answer to its agent's command {command} is not usable: field {bad} is missing or "
+            "of the wrong type; look at the node's Python, or run clean.yml on it"
+        )
+        return {**kept, **failure("failed", "bad_answer", message)}
+    kept.update({name: given[name] for name in COMMON})
+    if given.get("failed"):
+        outcome = {name: given["outcome"][name] for name in FAILED["outcome"]}
+        return {**kept, **failure(**outcome)}
+    return {**kept, "answer": given["answer"]}
+
+
+def _interpreter(facts: Any) -> dict[str, str]:
+    """Returns which Python was found, so that it is not looked for again at each task."""
+    pairs = facts.items() if isinstance(facts, dict) else ()
+    return {
+        name: value
+        for name, value in pairs
+        if str(name).startswith("discovered_interpreter_") and _text(value)
+    }
+
+
+def wrong(value: Any, shape: Any, where: str = "") -> Iterator[str]:
+    """Yields the names of the fields that are not of a shape, as ``steps.0.seq``.
+
+    A shape is a test of a value, a dictionary of the shapes of fields that have to be there, or a
+    list with the shape of every item.
+    """
+    if isinstance(shape, dict):
+        fields = value if isinstance(value, dict) else None
+        if fields is None:
+            yield where
+        for name, inner in shape.items() if fields is not None else ():
+            yield from wrong(fields.get(name), inner, f"{where}.{name}" if where else name)
+    elif isinstance(shape, list):
+        if not isinstance(value, list) or len(value) > MOST_ITEMS:
+            yield where
+            return
+        for number, item in enumerate(value):
+            yield from wrong(item, shape[0], f"{where}.{number}")
+    elif not shape(value):
+        yield where
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MOST_TEXT
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _yes(value: Any) -> bool:
+    return value is True
+
+
+def _up_to(most: int) -> Callable[[Any], bool]:
+    def whole(value: Any) -> bool:
+        return isinstance(value, int) and not _flag(value) and 0 <= value <= most
+
+    return whole
+
+
+def _minutes(value: Any) -> bool:
+    if not isinstance(value, (int, float)) or _flag(value):
+        return False
+    return math.isfinite(value) and 0 <= value <= MOST_MINUTES
+
+
+def _one_of(*words: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in words
+
+
+_count = _up_to(MOST_ITEMS)
+_bytes = _up_to(MOST_BYTES)
+_process = _up_to(1 << 32)
+
+COMMON: dict[str, Any] = {"folder": _text, "deployed": [_text]}
+FAILED: dict[str, Any] = {
+    **COMMON,
+    "outcome": {
+        "status": _one_of("refused", "failed"),
+        "code": _text,
+        "message": _text,
+        "variable": _text,
+    },
+}
+# By command, what the roles read of its answer.
+ANSWERS: dict[str, Any] = {
+    "preflight": {
+        "ok": _yes,
+        "expected": {"minutes": _minutes, "bytes": _bytes},
+        "warnings": [_text],
+        "steps": [
+            {
+                "seq": _count,
+                "tier": _text,
+                "variant": _text,
+                "mode": _one_of("prime", "cold", "warm"),
+                "pair": lambda value: value is None or _count(value),
+            }
+        ],
+    },
+    "start": {"ok": _yes, "campaign": _text, "pid": _process, "joined": _flag},
+    "pack": {"ok": _yes, "bytes": _bytes},
+    "clean": {
+        "ended": [{"pid": _process, "command": _text}],
+        "removed": [_text],
+        "unit": _flag,
+        "left": [_text],
+        "held": [_text],
+    },
+}

@@ -19,7 +19,7 @@ CANARY = "hf_canary0123456789abcdefSECRET"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the mark known by which `make test` leaves suites of many minutes out."""
-    config.addinivalue_line("markers", "slow: takes many minutes; run by .ci/run")
+    config.addinivalue_line("markers", "slow: takes many minutes; run by `make test-slow`")
 
 
 @pytest.fixture(scope="session")

@@ -128,6 +128,22 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(session), signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Makes sshd and its connections silent, without a word to whoever waits for them."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets what was frozen go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            pid = self._server.pid
+            sessions = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+            for one in (pid, *map(int, sessions)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, number)
+
     def stop(self) -> None:
         """Ends sshd. Connections that are open stay, as when a real sshd is restarted."""
         if self._server is not None:
@@ -215,3 +231,21 @@ def make_key(path: Path) -> None:
             check=True,
             stdin=subprocess.DEVNULL,
         )
+
+
+def processes_of(node: Node) -> list[str]:
+    """Returns processes that name the node's state folder or a run on it.
+
+    Polls are left out: a killed controller's worker may go on asking for the status for a while.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        marks = (f"{node.state}/".encode(), f".{node.name}.0".encode())
+        polls = b"sshd" in words or b"/status.json" in words
+        if any(mark in words for mark in marks) and not polls:
+            found.append(words.decode("utf-8", "replace")[:200])
+    return found

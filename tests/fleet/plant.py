@@ -33,5 +33,6 @@ def assert_same(records: Sequence[dict[str, Any]], disturbed: set[tuple[str, int
     assert disturbed <= set(seconds), (disturbed, seconds)
     quiet = [one for run, one in seconds.items() if run not in disturbed]
     noise = NOISE_S + max(quiet) - min(quiet)
-    away = {run: abs(seconds[run] - statistics.median(quiet)) for run in disturbed}
-    assert max(away.values()) <= noise, (away, seconds)
+    # Medians: a machine that stalls for a moment is not what is looked for.
+    away = statistics.median(seconds[run] for run in disturbed) - statistics.median(quiet)
+    assert abs(away) <= noise, (away, seconds)

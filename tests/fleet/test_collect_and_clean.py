@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.controllers import Controller, wait_for_step
+from tests.fleet import plant
+from tests.fleet.controllers import Controller, wait_for_start, wait_for_step
 from tests.fleet.models import write_model
-from tests.fleet.nodes import Fleet, Node
+from tests.fleet.nodes import Fleet, Node, processes_of
 from tests.fleet.play import run_playbook
 
 REPEATS = 40
@@ -68,9 +69,14 @@ def test_a_killed_controller_costs_nothing(fleet: Fleet, pair: list[Node], workp
 def test_clean_ends_and_removes_all_and_changes_nothing_twice(
     fleet: Fleet, pair: list[Node], workplace: Path
 ) -> None:
-    node = pair[0]
+    # Of its own: one start lasts as long as this needs it, for an agent without its archive does
+    # not begin another.
+    node = fleet.nodes.get("gpu-clean-all") or fleet.add("gpu-clean-all")
+    node.variables["coldproof_model_path"] = pair[0].variables["coldproof_model_path"]
+    python = fleet.connection()["ansible_python_interpreter"]
+    node.variables |= plant.variables(python, str(plant.SERVER), seconds=60)
     with Controller(workplace, fleet.inventory(node.name)) as controller:
-        wait_for_step(node, 2, controller)
+        wait_for_start(node, "prime", controller)
         controller.kill(signal.SIGKILL)
     (node.state / "coldproof-agent.pyz").unlink()
 
@@ -108,21 +114,3 @@ def test_collect_without_a_campaign_says_so(
     assert play.code == 2
     assert "holds no campaign" in " ".join(play.output.split())
     assert play.remote_tasks(pair[1].name) == []
-
-
-def processes_of(node: Node) -> list[str]:
-    """Returns processes that name the node's state folder or a run on it.
-
-    Polls are left out: a killed controller's worker may go on asking for the status for a while.
-    """
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        marks = (f"{node.state}/".encode(), f".{node.name}.0".encode())
-        polls = b"sshd" in words or b"/status.json" in words
-        if any(mark in words for mark in marks) and not polls:
-            found.append(words.decode("utf-8", "replace")[:200])
-    return found

@@ -14,7 +14,7 @@ from tests.fleet.play import Play, run_playbook
 # Starts take less than the second between two looks: enough of them for several looks.
 REPEATS = 12
 LINE = re.compile(
-    r"^gpu-0\d  default/default (prime|(cold|warm) \d/\d)  [a-z_]+(  \d+\.\d s)?"
+    r"^gpu-0\d  default/default (prime|(cold|warm) \d+/\d+)  [a-z_]+(  \d+\.\d s)?"
     r"(  \(last \d+\.\d s\))?$"
 )
 

@@ -98,7 +98,7 @@ def test_weights_behind_nfs_are_cold_for_the_client_alone(nfs: Machine) -> None:
     assert cold["storage"]["filesystem"] == "nfs4"
     assert cold["bytes"]["network"] >= MODEL_MIB * MIB, cold["bytes"]
     assert (cold["state"], warm["state"]) == ("proven_cold", "proven_warm"), cold["reasons"]
-    assert cold["scope"] == "weights+guest+client"
+    assert cold["scope"] == "weights+client"
     assert warm["bytes"]["network"] < MIB
 
 

@@ -115,7 +115,21 @@ def _first_start(entry: Entry, group: Group, cold_median: float) -> str:
     told = summarise([first.load_s])
     if told is None or first.load_s <= cold_median:
         return ""
-    return f" The first start ever, with empty compile caches, took {told.seconds()}."
+    text = f" The first start ever, with empty compile caches, took {told.seconds()}."
+    return text + _naive(first.load_s, first.weights_s, group)
+
+
+def _naive(first_s: float, weights_s: float | None, group: Group) -> str:
+    """Return what comes of one start after the install and one more, and the disk blamed for it."""
+    warm = group.warm_s
+    warm_weights = summarise(run.weights_s for run in group.warm if run.weights_s is not None)
+    if warm is None or warm_weights is None or weights_s is None or first_s <= warm.median:
+        return ""
+    return (
+        f" A naive procedure (that start, then one more: {first_s / warm.median:.1f}x) would have "
+        f"blamed the disk for {first_s - warm.median:.1f} s, of which "
+        f"{max(0.0, weights_s - warm_weights.median):.1f} s are the weights (n=1)."
+    )
 
 
 def _engine(gathered: Gathered) -> list[str]:

@@ -15,9 +15,18 @@ from typing import Any
 import pytest
 
 from coldproof_agent import makemodel, storage
+from tests.unit.agent.drivers import smi
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "roles/agent/files"
+LONG_S = 3 * 3600  # for a test in its large count; else pyproject's timeout holds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests here time for their large counts."""
+    for item in items if os.environ.get("COLDPROOF_LONG") == "1" else ():
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LONG_S))
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +49,23 @@ def model(disk: Path) -> Path:
     """A model of 64 MiB in two shards."""
     makemodel.make(str(disk / "model"), 64)
     return disk / "model"
+
+
+@pytest.fixture
+def tiny(disk: Path) -> Path:
+    """A model of 8 MiB that no test changes."""
+    makemodel.make(str(disk / "tiny"), 8)
+    return disk / "tiny"
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a program in nvidia-smi's place: shell text, with $1 as the query."""
+
+    def put(text: str) -> None:
+        monkeypatch.setenv("PATH", smi.put(tmp_path, text))
+
+    return put
 
 
 @pytest.fixture

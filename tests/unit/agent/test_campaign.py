@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import random
 import subprocess
 import sys
 import time
@@ -13,99 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import pytest
-
 from coldproof_agent import durable, makemodel, procfs
 from tests.unit.agent import plans
+from tests.unit.agent.drivers import drive
+from tests.unit.agent.drivers.campaigns import (
+    check_files,
+    foreground,
+    is_done,
+    run,
+    servers,
+    status,
+    until,
+)
+from tests.unit.agent.drivers.drive import LONG
 
-ROOT = Path(__file__).parents[3]
-ENV = {**os.environ, "PYTHONPATH": str(ROOT / "roles/agent/files")}
-KILLS = 1000 if os.environ.get("COLDPROOF_LONG") == "1" else 20
+KILLS = 1000 if LONG else 30
+PAIRS = 8
 Answer = Callable[..., dict[str, Any]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def tiny(disk: Path) -> Path:
-    makemodel.make(str(disk / "tiny"), 8)
-    return disk / "tiny"
-
-
-def foreground(state: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "coldproof_agent", "run", "--state", str(state)]
-    return subprocess.Popen(words, env=ENV)
-
-
-def servers(state: Path) -> list[int]:
-    """Returns the processes whose command line names this state folder's server."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if f"{state}/engine/reference_server.py".encode() in line:
-                found.append(int(entry.name))
-    return found
-
-
-def status(state: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((state / "status.json").read_text())
-    jsonschema.validate(value, json.loads((ROOT / "schemas/status.schema.json").read_text()))
-    return value
-
-
-def check_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Checks that nothing is torn. Returns the finished runs by id."""
-    path = folder / "runs.jsonl"
-    data = path.read_bytes() if path.exists() else b""
-    whole = data[: data.rfind(b"\n") + 1]
-    for line in whole.splitlines():
-        one = json.loads(line)
-        assert one["checksum"] == durable.checksum(one)
-    table = folder / "storage_load_bench.csv"
-    if table.exists():
-        with table.open() as opened:
-            for row in csv.DictReader(opened):
-                assert None not in row.values(), row
-                assert None not in row, row
-    return {one["run_id"]: one for one in durable.read_records(path)}
-
-
-def test_sigkill_at_random_instants(tiny: Path, tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
-    state = tmp_path / "state"
-    pairs = max(8, KILLS // 2)
-    name = plans.put(state, plans.make(tiny, repeats=min(pairs, 100)))
-    folder = state / "campaigns" / name
-    before: dict[str, dict[str, Any]] = {}
-    left_after_next_start = 0
-    for _ in range(KILLS):
-        with foreground(state) as agent:
-            time.sleep(dice.uniform(0.0, 2.5))
-            agent.kill()
-        with foreground(state) as agent:  # the next start: it cleans up before anything else
-            time.sleep(dice.uniform(0.6, 1.2))
-            agent.kill()
-        end = time.monotonic() + 10
-        while servers(state) and time.monotonic() < end:
-            time.sleep(0.05)
-        left_after_next_start += len(servers(state))
-        after = check_files(folder)
-        lost = {key for key, one in before.items() if after.get(key) != one}
-        assert not lost, f"lost {lost}"
-        before = after
-    assert left_after_next_start == 0
-    assert servers(state) == []
-    with foreground(state) as agent:
-        assert agent.wait(240) == 0
-    done = status(state)
-    assert done["done"] is True
-    runs = list(check_files(folder).values())
+def check_done(folder: Path, runs: list[dict[str, Any]]) -> None:
+    """Checks a campaign that has ended: every run listed once, every pair made once."""
     with (folder / "storage_load_bench.csv").open() as opened:
         listed = [row["run_id"] for row in csv.DictReader(opened)]
     assert sorted(listed) == sorted(one["run_id"] for one in runs if one["mode"] != "prime")
@@ -115,8 +42,43 @@ def test_sigkill_at_random_instants(tiny: Path, tmp_path: Path) -> None:
         if one["mode"] != "prime" and one["outcome"] == "ready":
             by_pair.setdefault(one["pair"], []).append(one["mode"])
     finished = [modes for modes in by_pair.values() if sorted(modes) == ["cold", "warm"]]
-    assert len(finished) == min(pairs, 100)
+    assert len(finished) == PAIRS
     assert all(len(modes) <= 2 for modes in by_pair.values()), "a pair was repeated"
+
+
+def test_sigkill_at_random_instants(tiny: Path, tmp_path: Path) -> None:
+    """When a campaign is done before all kills are, the next one begins: each kill hits work."""
+    dice = drive.seeded("agent kills")
+    state = tmp_path / "state"
+    kept: dict[str, dict[str, dict[str, Any]]] = {}  # runs by campaign
+    hits = idle = with_server = 0
+    name = ""
+    while hits < KILLS:
+        if not name or is_done(state, name):
+            name = plans.put(state, plans.make(tiny, repeats=PAIRS, max_model_len=1024 + len(kept)))
+            kept[name] = {}
+        for least, most in ((0.0, 2.5), (0.6, 1.2)):  # the second start cleans up first of all
+            with foreground(state) as agent:
+                time.sleep(dice.uniform(least, most))
+                serving = bool(servers(state))
+                working = agent.poll() is None and not is_done(state, name)
+                agent.kill()
+            hits, idle = hits + working, idle + (not working)
+            with_server += working and serving
+        until(lambda: not servers(state), "no server is left", 10)
+        after = check_files(state / "campaigns" / name)
+        lost = {key for key, one in kept[name].items() if after.get(key) != one}
+        assert not lost, f"lost {lost}"
+        kept[name] = after
+    print(f"{hits} kills hit a running campaign, {with_server} while its server was there")
+    print(f"{idle} hit none; {len(kept)} campaigns, {sum(map(len, kept.values()))} runs kept")
+    assert run(state, 240) == 0
+    assert servers(state) == []
+    assert status(state)["done"] is True
+    for name, runs in kept.items():
+        after = check_files(state / "campaigns" / name)
+        assert runs.items() <= after.items()
+        check_done(state / "campaigns" / name, list(after.values()))
 
 
 def test_start_detaches_and_a_second_start_joins(

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from coldproof_agent import durable
 from coldproof_agent.errors import Refusal
-
-SOURCE = Path(__file__).parents[3] / "roles/agent/files"
-LONG = os.environ.get("COLDPROOF_LONG") == "1"
+from tests.unit.agent.drivers import drive
+from tests.unit.agent.drivers.drive import LONG, SOURCE
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from coldproof_agent import durable
 path, start = Path(sys.argv[1]), int(sys.argv[2])
@@ -78,9 +78,7 @@ def test_a_full_disk_leaves_whole_records_only(tmp_path: Path) -> None:
 
 
 def test_sigkill_at_random_instants_loses_no_acknowledged_row(tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
+    dice = drive.seeded("writer kills")
     path = tmp_path / "runs.jsonl"
     acknowledged: set[int] = set()
     for turn in range(1000 if LONG else 20):
@@ -130,3 +128,26 @@ def test_a_state_folder_that_is_full_is_refused_before_a_run(tmp_path: Path) -> 
     assert str(tmp_path) in refused.value.message
     durable.need_space(tmp_path, 1 << 20)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_test_of_the_space_leaves_no_space_taken(tmp_path: Path) -> None:
+    """A name may stay that was never written to; its bytes never do."""
+    dice = drive.seeded("space kills")
+    code = (
+        "import sys; from pathlib import Path; from coldproof_agent import durable\n"
+        "print('begun', flush=True)\n"
+        "while True: durable.need_space(Path(sys.argv[1]), 64 << 20)"
+    )
+    for _ in range(1000 if LONG else 20):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            stdout=subprocess.PIPE,
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"begun\n"
+            time.sleep(dice.uniform(0.0, 0.02))
+            child.kill()
+        left = {one.name: one.stat().st_size for one in tmp_path.iterdir()}
+        assert all(name.startswith(".space.") for name in left)
+        assert not any(left.values()), left

@@ -12,37 +12,9 @@ import pytest
 
 from coldproof_agent import bounded, durable, gpu, gpurecord, procfs
 from tests.unit.agent.drivers import drive
+from tests.unit.agent.drivers.smi import answering, card
 
 Install = Callable[[str], None]
-H100 = "NVIDIA H100 80GB HBM3, {used}, 81559, 570.86, Enabled"
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a program in nvidia-smi's place: shell text, with $1 as the query."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-
-    def put(text: str) -> None:
-        path = tmp_path / "nvidia-smi"
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-
-    return put
-
-
-def answering(gpus: list[str], apps: list[str]) -> str:
-    """Returns a program that lists GPUs and processes."""
-    listed, running = "\n".join(gpus), "\n".join(apps)
-    return (
-        f"case $1 in *query-gpu*) cat <<'E'\n{listed}\nE\n;; *) cat <<'E'\n{running}\nE\n;; esac"
-        if apps
-        else f"case $1 in *query-gpu*) cat <<'E'\n{listed}\nE\n;; esac"
-    )
-
-
-def card(index: int, used: object = 4) -> str:
-    """Returns a line of --query-gpu."""
-    return f"{index}, GPU-{index}, {H100.format(used=used)}"
 
 
 def test_no_nvidia_smi_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

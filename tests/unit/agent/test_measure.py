@@ -17,17 +17,9 @@ import jsonschema
 import pytest
 
 from coldproof_agent import makemodel
+from tests.unit.agent.drivers.plants import Plant
 
 SCHEMA = Path(__file__).parents[3] / "schemas/run.schema.json"
-HOLDER = """
-import mmap, os, sys, time
-files = [open(path, "rb") for path in sys.argv[1:]]
-maps = [mmap.mmap(one.fileno(), 0, prot=mmap.PROT_READ) for one in files]
-for one in maps:
-    sum(one[at] for at in range(0, len(one), 4096))
-print("held", flush=True)
-time.sleep(600)
-"""
 Measure = Callable[..., dict[str, Any]]
 
 
@@ -42,14 +34,10 @@ def rows(tmp_path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def holder(model: Path) -> Iterator[int]:
+def holder(model: Path, tmp_path: Path) -> Iterator[int]:
     """Another process that maps the weights."""
-    words = [sys.executable, "-c", HOLDER, *map(str, model.glob("*.safetensors"))]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "held\n"
-        yield child.pid
-        child.kill()
+    with Plant("mapped", sorted(model.glob("*.safetensors")), tmp_path / "plant.log") as plant:
+        yield plant.pid
 
 
 def test_a_cold_and_a_warm_start_are_proven(measure: Measure, tmp_path: Path) -> None:
@@ -106,21 +94,6 @@ def test_a_warm_run_of_evicted_weights_is_refuted(
     warm = measure("warm")
     assert warm["state"] == "refuted"
     assert "0.0 % of the weights resident" in warm["reasons"][0]
-
-
-def test_planted_warm_sources_are_never_proven_cold(
-    measure: Measure, model: Path, tmp_path: Path
-) -> None:
-    """A reader that refills the cache all the time, before and during the start."""
-    paths = [str(one) for one in model.glob("*.safetensors")]
-    code = "import sys\nwhile True:\n  [open(p, 'rb').read() for p in sys.argv[1:]]"
-    with subprocess.Popen([sys.executable, "-c", code, *paths]) as reader:
-        try:
-            for _ in range(500 if os.environ.get("COLDPROOF_LONG") == "1" else 5):
-                assert measure("cold")["state"] in ("refuted", "unproven")
-        finally:
-            reader.kill()
-    assert records(tmp_path)[-1]["reasons"]
 
 
 def test_cold_on_tmpfs_is_refused_before_anything_runs(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +13,7 @@ from typing import Any
 import pytest
 
 from coldproof_agent import makemodel
-
-SOURCE = Path(__file__).parents[3] / "roles/agent/files"
-SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+from tests.unit.agent.drivers.campaigns import SOURCE, SYSTEM_PYTHON
 
 
 def cold(path: Path, state: Path, *before: str, python: str = sys.executable) -> dict[str, Any]:

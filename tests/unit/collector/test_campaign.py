@@ -147,15 +147,46 @@ def test_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
         campaign.load(first.directory)
 
 
-@pytest.mark.parametrize("status_value", [None, "done", 3])
-def test_note_with_unknown_status_changes_nothing(tmp_path: Path, status_value: Any) -> None:
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ({"status": None}, "status"),
+        ({"status": "done"}, "status"),
+        ({"status": 3}, "status"),
+        ({"status": ["failed"]}, "status"),
+        ({}, "status"),
+        ("failed", "entry"),
+        ({"status": "failed", "code": 5}, "code"),
+        ({"status": "refused", "message": {"a": 1}}, "message"),
+        ({"status": "complete", "variable": ["x"]}, "variable"),
+    ],
+)
+def test_an_unusable_entry_is_its_nodes_own_failure(
+    tmp_path: Path, lab: Any, entry: Any, field: str
+) -> None:
     first = open_at(tmp_path, request(), NOW)
-    before = (first.directory / "campaign.json").read_bytes()
-    with pytest.raises(InputError, match=r"nodes\.a\.status"):
-        campaign.note(
-            first.directory, {"nodes": {"b": {"status": "failed"}, "a": {"status": status_value}}}
-        )
-    assert (first.directory / "campaign.json").read_bytes() == before
+    campaign.note(first.directory, {"nodes": {"a": entry, "b": {"status": "complete"}}})
+    document = campaign.load(first.directory)
+    jsonschema.validate(
+        document, json.loads((lab.schemas / "campaign.schema.json").read_text("utf-8"))
+    )
+    assert document["nodes"]["b"]["status"] == "complete"
+    noted = document["nodes"]["a"]
+    assert (noted["status"], noted["code"]) == ("failed", "bad_answer")
+    assert field in noted["message"]
+
+
+def test_half_a_character_does_not_make_the_campaign_unreadable(tmp_path: Path) -> None:
+    first = open_at(tmp_path, request(), NOW)
+    campaign.note(first.directory, {"nodes": {"a": {"status": "failed", "message": "x\ud800y"}}})
+    assert campaign.load(first.directory)["nodes"]["a"]["message"] == "x?y"
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"nodes": []}])
+def test_note_without_nodes_is_refused(tmp_path: Path, document: Any) -> None:
+    first = open_at(tmp_path, request(), NOW)
+    with pytest.raises(InputError, match="field nodes"):
+        campaign.note(first.directory, document)
 
 
 def test_parallel_notes_are_all_kept(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_role_says_what_it_is(role: Path) -> None:
 def test_other_roles_have_no_defaults_and_read_only_known_names(role: Path) -> None:
     assert not (role / "defaults").exists()
     known = set(specs())
-    for path in [*role.glob("tasks/*.yml"), *role.glob("vars/*.yml")]:
+    for path in [*role.glob("tasks/*.yml"), *role.glob("vars/**/*.yml")]:
         text = path.read_text("utf-8")
         used = set(re.findall(r"\bcoldproof_[a-z_]+\b", text)) - NO_VARIABLES
         assert used - known - {"coldproof_"} == set(), path
@@ -87,5 +87,5 @@ def test_nothing_takes_rights_by_itself() -> None:
 
 
 def test_roles_name_no_group() -> None:
-    for path in ROOT.glob("roles/*/*/*.yml"):
+    for path in ROOT.glob("roles/*/*/**/*.yml"):
         assert "gpu-nodes" not in path.read_text("utf-8"), path

@@ -68,16 +68,16 @@ def sync(path: Path, runs: Sequence[dict[str, Any]], own: bool = True) -> None:
     Raises:
         ValueError: the file is there and its first line is not the header.
     """
-    have = set()
-    if path.exists():
-        text = path.read_text(errors="replace")
-        # A torn last row was never acknowledged, and is cut off by the next append.
-        lines = (text[: text.rfind("\n") + 1] if own else text).split("\n")
-        if lines[0].strip("\ufeff\r") not in (HEADER, ""):
-            raise ValueError(f"{path}: the first line is not {HEADER}: move the file away")
-        have = {line.partition(",")[0] for line in lines[1:]}
-    if not path.exists() or not path.stat().st_size:
-        durable.append_line(path, HEADER.encode())
+    text = path.read_text(errors="replace") if path.exists() else ""
+    if own:
+        # A torn last line was never acknowledged, and is cut off by the next append.
+        text = text[: text.rfind("\n") + 1]
+    lines = text.split("\n")
+    if lines[0].strip("\ufeff\r") not in (HEADER, ""):
+        raise ValueError(f"{path}: the first line is not {HEADER}: move the file away")
+    have = {line.partition(",")[0] for line in lines[1:]}
+    if not text:
+        durable.append_line(path, HEADER.encode(), cut_tail=own)
     for record in runs:
         if record["mode"] != "prime" and record["run_id"] not in have:
             durable.append_line(path, row(record).encode("utf-8", "replace"), cut_tail=own)

@@ -17,6 +17,7 @@ from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
 
 READY_S = 30.0
+OTHER_START_S = 120.0
 
 
 def myself() -> list[str]:
@@ -45,8 +46,11 @@ def start(state: Path) -> dict[str, Any]:
     Returns:
         ``ok`` with ``campaign``, ``pid`` and ``joined``, or ``refusals``.
     """
+    lock = None
     try:
         plan = plans.read(state / "plan.json")
+        # Two controllers at one instant: the second waits for what came of the first.
+        lock = locks.start_lock(state, OTHER_START_S)
         held = locks.holder(state)
         if held and held[1] == plan.campaign:
             return _joined(state, plan.campaign, held[0])
@@ -60,9 +64,12 @@ def start(state: Path) -> dict[str, Any]:
         pid = _spawn(state, plan.campaign)
     except Refusal as refusal:
         held = locks.holder(state) if refusal.code == "locked" else None
-        if held and held[1] == plan.campaign:  # two controllers at one instant
+        if held and held[1] == plan.campaign:  # begun by hand meanwhile, or at boot
             return _joined(state, plan.campaign, held[0])
         return {"ok": False, "refusals": [refusal.as_dict()]}
+    finally:
+        if lock is not None:
+            locks.release(lock)
     return {"ok": True, "campaign": plan.campaign, "pid": pid, "joined": False}
 
 
@@ -134,21 +141,25 @@ def carry_out(state: Path, report_fd: int) -> int:
             "message": f"campaign {held[1]} runs here (pid {held[0]})",
             "variable": "coldproof_campaign",
         }
-    else:
-        answer = {"pid": os.getpid()}
-        made = campaign.Campaign(state, plan, myself())
-        made.status.set()  # whoever started the agent looks at it at once
+        _report(report_fd, answer)
+        return 1
+    oomscore.shield()
+    try:
+        work = campaign.Campaign(state, plan, myself())
+        # Before anybody looks: the status that an earlier agent left is not this one's.
+        work.status.set(phase="preparing")
+        _report(report_fd, {"pid": os.getpid()})
+        return 0 if work.carry_out() else 1
+    finally:
+        locks.release(lock)
+
+
+def _report(report_fd: int, answer: dict[str, Any]) -> None:
+    """Tells whoever started this agent what came of it; nobody waits if there is no descriptor."""
     if report_fd >= 0:
         os.set_inheritable(report_fd, False)
         os.write(report_fd, json.dumps(answer).encode() + b"\n")
         os.close(report_fd)
-    if lock is None:
-        return 1
-    oomscore.shield()
-    try:
-        return 0 if made.carry_out() else 1
-    finally:
-        locks.release(lock)
 
 
 def prepare_by_hand(state: Path, plan_file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Optional
 
 from coldproof_agent import gpu, weights
@@ -47,17 +47,19 @@ class Doubts:
             strangers = [one for one in gpu.foreign(found, allowed) if one["pid"] not in ours]
             self._strangers = gpu.named(strangers) if strangers else None
 
-    def found(self, devices: Collection[dict[str, Any]]) -> list[str]:
+    def found(self, memory: Mapping[str, Any]) -> list[str]:
         """Returns why the start proves nothing; none if nothing changed.
 
         Args:
-            devices: the GPUs at ready; none if they could not be asked.
+            memory: the GPUs at ready, as of :func:`gpu.look`: no devices and another reason than
+                that there are none if they could not be asked.
         """
         reasons = []
         if self._now() != self._stamp:
             reasons.append("the weights were replaced or written while the server started")
-        gpus = sorted(str(one["uuid"]) for one in devices)
-        if gpus and gpus != self._gpus:
+        gpus = sorted(str(one["uuid"]) for one in memory["devices"])
+        asked = gpus or memory["reason"] == gpu.NONE_HERE
+        if asked and gpus != self._gpus:
             reasons.append(f"{len(self._gpus)} GPUs before the start, others or {len(gpus)} after")
         if self._strangers:
             reasons.append(f"somebody else used the GPU during the start: {self._strangers}")

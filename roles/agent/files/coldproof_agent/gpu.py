@@ -18,6 +18,7 @@ DRIVER = Path("/proc/driver/nvidia")
 # More than a driver and its contexts of exporters keep for themselves.
 UNLISTED_MB = 2048.0
 UNLISTED = "unlisted"
+NONE_HERE = "nvidia-smi names no GPU that is used here"
 _FIELDS = "index,uuid,name,memory.used,memory.total,driver_version,persistence_mode"
 
 # Asked apart: a driver that does not know one field answers none.
@@ -83,11 +84,7 @@ def look(wanted: Optional[Sequence[int]] = None) -> dict[str, Any]:
     if reason:
         return {"devices": [], "used_mb": None, "reason": reason}
     if not devices:
-        return {
-            "devices": [],
-            "used_mb": None,
-            "reason": "nvidia-smi names no GPU that is used here",
-        }
+        return {"devices": [], "used_mb": None, "reason": NONE_HERE}
     used = [one["memory_used_mb"] for one in devices]
     if any(value is None for value in used):
         total, why = _by_process({str(one["uuid"]) for one in devices})
@@ -223,6 +220,26 @@ def visible(wanted: Optional[Sequence[int]]) -> dict[str, str]:
 def _program(name: str) -> str:
     """Returns the last part of a command's first word."""
     return (name.split() or [""])[0].rpartition("/")[2]
+
+
+def wait_left(pids: Collection[int], timeout_s: float = 60.0) -> None:
+    """Waits until processes that were ended are off the GPUs: a driver takes its time for it.
+
+    That is when none of them is listed and the memory in use falls no more.
+    """
+    end = time.monotonic() + timeout_s
+    last: Optional[float] = None
+    while time.monotonic() < end:
+        seen = look()
+        if not seen["devices"]:
+            return
+        listed, _ = _tenants({str(one["uuid"]) for one in seen["devices"]})
+        used = seen["used_mb"]
+        falls = used is not None and (last is None or used < last)
+        if not falls and not any(one["pid"] in pids for one in listed):
+            return
+        last = used
+        time.sleep(0.5)
 
 
 def wait_released(

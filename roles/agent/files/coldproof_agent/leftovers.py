@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import durable, locks, procfs, runtime
+from coldproof_agent import durable, gpu, locks, procfs, runtime
 from coldproof_agent.errors import Refusal
 from coldproof_agent.procfs import Process
 
@@ -116,6 +116,8 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
     if entry.get("runtime") in runtime.NAMES:
         _remove(str(entry["runtime"]), str(entry["marker"]))
     ledger.unlink(missing_ok=True)
+    if ended:
+        gpu.wait_left(ended)
     return [{"pid": pid, "command": text} for pid, text in sorted(ended.items())]
 
 

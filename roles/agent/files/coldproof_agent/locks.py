@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 from coldproof_agent.errors import Refusal
 
+LOOK_S = 0.5  # more than a look at a lock takes (see holder)
 _held: set[int] = set()
 
 
@@ -26,15 +28,28 @@ def release(fd: int) -> None:
     os.close(fd)
 
 
-def _take(path: Path, mode: int) -> Optional[int]:
+def _take(path: Path, mode: int, within_s: float = 0.0) -> Optional[int]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    _held.add(fd)
-    return fd
+    return _locked(fd, within_s)
+
+
+def _locked(fd: int, within_s: float) -> Optional[int]:
+    """Returns the descriptor once it is locked; closes it and returns None if time runs out."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(0.01)
+                continue
+            os.close(fd)
+            return None
+        except OSError:
+            os.close(fd)
+            raise
+        _held.add(fd)
+        return fd
 
 
 def state_lock(state: Path, campaign: str) -> Optional[int]:
@@ -43,10 +58,30 @@ def state_lock(state: Path, campaign: str) -> Optional[int]:
     Returns:
         its descriptor, to be kept open; None if another agent holds it (see :func:`holder`).
     """
-    fd = _take(state / "lock", 0o644)
+    fd = _take(state / "lock", 0o644, LOOK_S)
     if fd is not None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()} {campaign}\n".encode(), 0)
+    return fd
+
+
+def start_lock(state: Path, within_s: float) -> Optional[int]:
+    """Waits for the lock under which agents are started, one after the other: the folder itself.
+
+    Returns:
+        its descriptor; None where folders take no locks (flock(2): NFS).
+
+    Raises:
+        Refusal: code ``locked``: another start did not end in time.
+    """
+    try:
+        fd = _locked(os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), within_s)
+    except OSError:
+        return None
+    if fd is None:
+        raise Refusal(
+            "locked", f"another start is under way in {state}: wait for it", "coldproof_campaign"
+        )
     return fd
 
 

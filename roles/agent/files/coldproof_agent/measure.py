@@ -88,7 +88,7 @@ def run(
     )
     if released["released"] is False:
         record["flags"].append("gpu_memory_not_released")
-    for reason in doubts.found(served.memory["devices"]):
+    for reason in doubts.found(served.memory):
         record["reasons"].append(reason)
         if record["state"].startswith("proven"):
             record["state"] = "unproven"

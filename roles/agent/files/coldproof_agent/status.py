@@ -64,11 +64,13 @@ class Status:
         beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         fields = dict(self._fields, heartbeat=round(beat, 3))
         data = json.dumps(fields, sort_keys=True).encode()
-        if len(data) > MAX_BYTES and fields["error"]:
-            over = len(data) - MAX_BYTES + 8
+        if len(data) >= MAX_BYTES and fields["error"]:
             message = str(fields["error"]["message"]).encode("ascii", "replace").decode()
-            fields["error"] = dict(fields["error"], message=message[: max(0, len(message) - over)])
-            data = json.dumps(fields, sort_keys=True).encode()[:MAX_BYTES]
+            while len(data) >= MAX_BYTES and message:  # a character has at most six bytes in JSON
+                message = message[: -((len(data) - MAX_BYTES) // 6 + 1)]
+                fields["error"] = dict(fields["error"], message=message)
+                data = json.dumps(fields, sort_keys=True).encode()
+        data = data.ljust(MAX_BYTES - 1)  # so that the next one fits into the blocks it has
         # Not fsynced: it is rewritten at every change, and a write to the disk under test counts.
         beside = self._path.with_name(f".{self._path.name}.new")
         try:
@@ -80,7 +82,7 @@ class Status:
             self._overwrite(data)
 
     def _overwrite(self, data: bytes) -> None:
-        """Writes into the file's own block, which a full disk still lets one do."""
+        """Writes into the file's own blocks, which a full disk still lets one do."""
         with contextlib.suppress(OSError):
             beside = self._path.with_name(f".{self._path.name}.new")
             beside.unlink(missing_ok=True)

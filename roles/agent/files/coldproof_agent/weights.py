@@ -194,7 +194,9 @@ def manifest(files: Sequence[FileRef]) -> str:
 
 
 def stamp(files: Sequence[FileRef]) -> list[tuple[str, int, int, int, int]]:
-    """Returns what tells whether files were replaced or written: path, inode, size, mtime.
+    """Returns what tells whether files were replaced or written: path, inode, size, ctime.
+
+    Not mtime: whoever writes in place may set that back (``rsync --inplace --times``).
 
     Raises:
         OSError: one of them is gone.
@@ -202,7 +204,7 @@ def stamp(files: Sequence[FileRef]) -> list[tuple[str, int, int, int, int]]:
     found = []
     for one in files:
         info = os.stat(one.path)
-        found.append((one.path, info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+        found.append((one.path, info.st_dev, info.st_ino, info.st_size, info.st_ctime_ns))
     return found
 
 

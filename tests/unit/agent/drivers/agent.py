@@ -178,13 +178,18 @@ def hold(job: Job) -> None:
     try:
         start(server, job)
         say(pid=server.pid)
-        known = 0
+        family = job.get("family", 1)
+        before: list[int] = []
+        said: list[int] = []
         while not server.wait(0.02):
-            tree = server.tree()
-            if len(tree) >= job.get("family", 1) and len(tree) != known:
+            tree = [one.pid for one in server.tree()]
+            # Seen twice if it shall be whole: who forks a daemon and ends does not count.
+            stable = family == 1 or tree == before
+            if len(tree) >= family and stable and tree != said:
                 keeper = procfs.process(server.pid)
-                known = len(tree)
-                say(supervisor=keeper.ppid if keeper else 0, tree=[one.pid for one in tree])
+                say(supervisor=keeper.ppid if keeper else 0, tree=tree)
+                said = tree
+            before = tree
     except KeyboardInterrupt:
         say(interrupted=True)
     finally:

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 BEHAVIOUR, PORT, MODEL = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
@@ -24,7 +25,7 @@ def models(name: str) -> bytes:
     return b'{"object":"list","data":[{"id":"%s"}]}' % name.encode()
 
 
-def forever(write, data: bytes, pause: float) -> None:
+def forever(write: Callable[[bytes], object], data: bytes, pause: float) -> None:
     """Writes until the other end is gone."""
     while True:
         write(data)

@@ -1,0 +1,118 @@
+"""Looks at a node by its shell alone: plugins/modules/look.py documents it.
+
+Not ``raw``, which it is but for this: a look that a node refuses (a sudo that fails for a minute)
+ends ``raw`` and its ``until`` with an error, and what a node prints has to be held against its
+schema before a task that is run for all nodes reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+# The agent writes 2 KiB at most.
+MOST_BYTES = 4096
+STATUS = re.compile(r'\{.*"coldproof\.status/1".*\}', re.DOTALL)
+BOOT = re.compile(r"^[0-9a-f]{8}-[0-9a-f-]{27}", re.MULTILINE)
+HOME = re.compile(r"~[A-Za-z0-9_.-]*(/|$)")
+# The agent's own /proc entry comes before the status: if it is gone, the status is the last one.
+SCRIPT = """\
+s={folder}
+if test -d "$s/campaigns/"{campaign}; then echo held; fi
+t=$(head -c {most} "$s/status.json"); p=${{t##*\\"pid\\": }}; p=${{p%%[!0-9]*}}
+cat /proc/sys/kernel/random/boot_id "/proc/${{p:-none}}/stat"
+head -c {most} "$s/status.json\""""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The action of one task, in a worker process of the controller."""
+
+    TRANSFERS_FILES = False
+    _VALID_ARGS = frozenset(("state_dir", "campaign"))
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Returns what the node printed and what that says; no answer is not a failure."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._task.check_mode:
+            return {**result, "skipped": True}
+        words = {name: str(self._task.args[name]) for name in sorted(self._VALID_ARGS)}
+        try:
+            done = self._low_level_execute_command(script(**words), executable="/bin/sh")
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:  # of sudo, say
+            done = {"stdout": "", "stderr": str(error)}
+        said = {name: str(done.get(name) or "") for name in ("stdout", "stderr")}
+        return {**result, **said, **read(said["stdout"]), "changed": False}
+
+
+def script(state_dir: str, campaign: str) -> str:
+    """Returns what the node's shell is given. A leading ~ is for it to expand, the rest is not."""
+    home = HOME.match(state_dir)
+    begin, rest = (home[0], state_dir[home.end() :]) if home else ("", state_dir)
+    folder = begin + (shlex.quote(rest) if rest else "")
+    return SCRIPT.format(folder=folder, campaign=shlex.quote(campaign), most=MOST_BYTES)
+
+
+def read(text: str) -> dict[str, Any]:
+    """Returns what a node's answer says.
+
+    Returns:
+        ``boot_id`` (empty: this is no answer), ``held`` (whether it has the campaign's folder),
+        ``status`` (None: there is none that is usable), ``wrong`` (the field because of which) and
+        ``alive`` (whether the agent that wrote the status lives, and on this boot).
+    """
+    boot = BOOT.search(text)
+    found = STATUS.search(text)
+    status, field = usable(found[0] if found else text[text.find("\n{") + 1 :])
+    alive = False
+    if boot and status is not None and status["boot_id"] == boot[0]:
+        # Field 3 of /proc/PID/stat is the state; Z is one that ended and that nobody has reaped.
+        entry = rf"^{status['pid']} \(.*\) [^ZX]"
+        alive = re.search(entry, text, re.MULTILINE) is not None
+    return {
+        "boot_id": boot[0] if boot else "",
+        "held": re.search(r"^held\r?$", text, re.MULTILINE) is not None,
+        "status": status,
+        "wrong": field,
+        "alive": alive,
+    }
+
+
+def usable(text: str) -> tuple[dict[str, Any] | None, str]:
+    """Returns a status, and else the field that is missing or not as its schema says."""
+    if not text.startswith("{"):
+        return None, ""
+    try:
+        status = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, "schema"
+    kinds = {"campaign": str, "phase": str, "boot_id": str, "done": bool}
+    for name, kind in kinds.items():
+        if not isinstance(status.get(name), kind):
+            return None, name
+    for name in ("step", "of", "pid"):
+        if type(status.get(name)) is not int or status[name] < 0:
+            return None, name
+    if status.get("needs") not in (None, "reboot", "turn"):
+        return None, "needs"
+    return (None, field) if (field := _wrong_in_error(status.get("error"))) else (status, "")
+
+
+def _wrong_in_error(error: Any) -> str:
+    """Returns which field of a status' error is not as its schema says; none if it is usable."""
+    if error is None:
+        return ""
+    if not isinstance(error, Mapping):
+        return "error"
+    for name in ("code", "message", "variable"):
+        empty = name == "variable" and error.get(name) is None
+        if not isinstance(error.get(name), str) and not empty:
+            return f"error.{name}"
+    return ""

@@ -1,0 +1,66 @@
+#!/usr/bin/python
+"""Documents the action plugin of the same name: nothing but the node's shell runs on a node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: look
+short_description: Looks where the probe agent on a node stands
+version_added: 0.1.0
+description:
+  - Has the node's shell print the boot, the agent's entry in C(/proc) and its status, of which it
+    reads 4 KiB at most, and returns what they say. No Python is started on the node, because that
+    would read 20 MB through the page cache that is being measured.
+  - A node that is reached and gives no answer is no failure. RV(boot_id) is empty then.
+  - For the roles of this collection.
+author: The coldproof maintainers
+options:
+  state_dir:
+    description: The agent's state folder on the node. A leading C(~/) is the home of its user.
+    type: str
+    required: true
+  campaign:
+    description: Name of the campaign.
+    type: str
+    required: true
+"""
+
+EXAMPLES = """
+- name: Wait until the agent has ended
+  coldproof.fleet.look:
+    state_dir: /var/lib/coldproof
+    campaign: 20261123T215900Z-0123456789ab
+  register: __seen
+  until: __seen is not unreachable and __seen.boot_id and not __seen.alive
+"""
+
+RETURN = """
+boot_id:
+  description: The node's boot. Empty if it gave no answer; RV(stderr) may say why.
+  returned: always
+  type: str
+held:
+  description: Whether the node holds a folder of the campaign.
+  returned: always
+  type: bool
+status:
+  description: The agent's status (V(coldproof.status/1)). None if there is none that is usable.
+  returned: always
+  type: dict
+wrong:
+  description: The field of the status that is missing or of the wrong type, if one is.
+  returned: always
+  type: str
+alive:
+  description: Whether the agent that wrote the status lives.
+  returned: always
+  type: bool
+stdout:
+  description: What the node printed.
+  returned: always
+  type: str
+stderr:
+  description: What it said of errors.
+  returned: always
+  type: str
+"""
