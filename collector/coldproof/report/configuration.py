@@ -56,7 +56,9 @@ def _distinct(runs: Sequence[Run], tell: Callable[[Run], str]) -> str:
 def _engine(run: Run) -> str:
     version = _text(run.record, "engine", "version")
     user = _text(run.record, "engine", "user")
-    return " ".join(part for part in (run.engine, version, f"as {user}" if user else "") if part)
+    runtime = _text(run.record, "engine", "container", "runtime")
+    parts = (run.engine, version, f"in {runtime}" if runtime else "", f"as {user}" if user else "")
+    return " ".join(part for part in parts if part)
 
 
 def _model(run: Run) -> str:

@@ -16,6 +16,7 @@ from coldproof_agent import redact
 VARS = Path(__file__).resolve().parents[3] / "roles/preflight/vars/main/secrets.yml"
 KEY = "sk-canary-5f2c9d71"
 EMPTY: dict[str, Any] = {
+    "coldproof_container_args": [],
     "coldproof_engine_command": [],
     "coldproof_engine_args": [],
     "coldproof_engine_env": {},
@@ -57,6 +58,7 @@ def args(*words: str) -> list[tuple[str, str]]:
 def test_a_secret_of_the_command_line_is_found(words: list[str], name: str) -> None:
     assert args(*words) == [("coldproof_engine_args", name)]
     assert found(coldproof_engine_command=words) == [("coldproof_engine_command", name)]
+    assert found(coldproof_container_args=words) == [("coldproof_container_args", name)]
     variants = [{"name": "a"}, {"name": "b", "args": words}]
     assert found(coldproof_variants=variants) == [("coldproof_variants", name)]
     assert found(coldproof_engine_args=" ".join(words)) == [("coldproof_engine_args", name)]

@@ -13,6 +13,9 @@ systemctl enable systemd-networkd.service ssh.service
 systemctl disable systemd-networkd-wait-online.service || true
 # A test starts the NFS server when it needs it.
 systemctl disable nfs-server.service rpcbind.service rpcbind.socket nfs-client.target || true
+# A test calls podman itself: no service of it starts at boot.
+systemctl disable podman.socket podman.service podman-restart.service podman-auto-update.timer \
+    podman-clean-transient.service || true
 systemctl mask nfs-blkmap.service rpc-gssd.service rpc-svcgssd.service || true
 systemctl set-default multi-user.target
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import launcher, locks, procfs, reboot
+from coldproof_agent import container, launcher, locks, procfs, reboot, runtime
 from coldproof_agent.errors import Refusal
 from coldproof_agent.procfs import Process
 
@@ -33,6 +33,8 @@ OURS = (
 # The same of its folders.
 INSIDE = {
     "campaigns": re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}"),
+    "compile-caches": re.compile(r".+"),  # servers in containers write there, and nobody else
+    "containers": re.compile(r"docker|podman"),
     "engine": re.compile(r"__pycache__|reference_server\.py|\.reference_server\.py\.[0-9]+\.new"),
 }
 # What is left where it is killed in the middle of a write: by the Ansible module, by the probe for
@@ -64,6 +66,10 @@ def clean(state: Path) -> dict[str, Any]:
         ended.append({"pid": agent.pid, "command": f"agent of campaign {held[1]}"})
         _end(state, agent)
     ended += launcher.end_leftovers(state / "launched.json")
+    for name in runtime.NAMES:
+        if (state / container.RUNTIMES / name).exists() and shutil.which(name):
+            gone = container.remove_all(runtime.Runtime(name), state)
+            ended += [{"pid": 0, "command": f"container {one}"} for one in gone]
     unit = reboot.disarm() if os.geteuid() == 0 else False
     removed = _remove(state) if state.is_dir() else []
     left = sorted(os.listdir(state)) if state.is_dir() else []

@@ -23,6 +23,7 @@ from coldproof_agent import (
     preflight,
     reading,
     residency,
+    runtime,
     single,
     storage,
     weights,
@@ -101,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--ready-path", default="", help="engine custom: the path that is 200 when ready"
     )
+    one.add_argument("--launcher", default="process", choices=("process", *runtime.NAMES))
+    one.add_argument("--image", default="", help="docker, podman: the image, which must be here")
+    one.add_argument("--mount", action="append", default=[], metavar="HOST:CONTAINER[:ro]")
+    one.add_argument("--container-arg", action="append", default=[], help="one more word for run")
+    one.add_argument("--container-gpus", default="all", choices=("all", "none"))
     one.add_argument("--cold-method", default="evict", choices=("evict", "drop_caches"))
     one.add_argument("--compile-cache", default="keep", choices=("keep", "fresh"))
     one.add_argument("--first-token", action="store_true", help="ask for one after it is ready")
@@ -199,7 +205,12 @@ def _measure(options: argparse.Namespace) -> tuple[Any, int]:
         "first_token": options.first_token,
         "ready_timeout_s": options.ready_timeout,
     }
-    local = {"engine_python": options.engine_python}
+    if options.launcher != "process":
+        settings["launcher"] = options.launcher
+        settings["container_image"] = options.image
+        settings["container_args"] = options.container_arg
+        settings["container_gpus"] = options.container_gpus
+    local = {"engine_python": options.engine_python, "container_mounts": options.mount}
     path = str(Path(options.model_path).absolute())
     plan = single.plan_of(settings, local, path, _folder(options))
     record = single.run(plan, options.mode, _folder(options), Path(options.csv))

@@ -10,7 +10,7 @@ import pwd
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -124,14 +124,19 @@ def versions(
 
     A program that keeps none there is asked, once (see :func:`engineprogram.version`).
     """
-    found = {}
-    if state is not None:
-        said = engineprogram.version(profile.data, command, state)
-        found.update({} if said is None else {profile.name: said})
+    said = engineprogram.version(profile.data, command, state) if state is not None else None
+    if "program" in profile.data:
+        return {} if said is None else {profile.name: said}
+    return versions_in(profile, site_packages(where.python))
+
+
+def versions_in(profile: Profile, folders: Sequence[str]) -> dict[str, str]:
+    """Returns the versions that the metadata in some site-packages folders tell."""
     wanted = [str(name).lower() for name in profile.data.get("packages", [])]
-    if not wanted or "program" in profile.data:
-        return found
-    for one in importlib.metadata.distributions(path=site_packages(where.python)):
+    if not wanted:
+        return {}
+    found = {}
+    for one in importlib.metadata.distributions(path=list(folders)):
         folder = getattr(one, "_path", None)
         name = Path(str(folder)).name.split("-")[0].replace("_", "-").lower() if folder else ""
         if name in wanted:
@@ -193,31 +198,51 @@ def argv(
     Raises:
         Refusal: none is.
     """
-    program, command = engineprogram.split(profile.data, command)
-    filled = {
-        **values,
-        "program": program,
-        "python": where.python,
-        "bin": str(Path(where.python).absolute().parent),
-        "installation": where.installation,
-    }
     have = versions(profile, where)
-    choices = (
-        [list(command)]
-        if command
-        else [
-            list(one["words"]) for one in profile.data["argv"] if one.get("needs") in (None, *have)
-        ]
-    )
-    for words in choices:
-        done = [fill(word, filled) for word in words]
+    choices = filled(profile, where, command, values, have)
+    for done in choices:
         found = done[0] if os.sep in done[0] else shutil.which(done[0])
         if found and os.access(found, os.X_OK):
             return [found, *done[1:]]
-    tried = ", ".join(fill(words[0], filled) for words in choices) or "nothing: none is given"
+    tried = ", ".join(words[0] for words in choices) or "nothing: none is given"
     by_command = profile.name == "custom" or "program" in profile.data
     variable = "coldproof_engine_command" if by_command else "coldproof_engine_python"
     raise Refusal("engine_missing", f"no program to start {profile.name} with: {tried}", variable)
+
+
+def filled(
+    profile: Profile,
+    where: Place,
+    command: Sequence[str],
+    values: Mapping[str, str],
+    have: Optional[Collection[str]] = None,
+) -> list[list[str]]:
+    """Returns the command lines that may start an engine, the preferred one first.
+
+    Args:
+        profile: the engine.
+        where: its place; an interpreter without a folder leaves its neighbours to the PATH.
+        command: the given one, before all of the profile's.
+        values: what fills the templates.
+        have: the distributions that are there; None if that is not known.
+    """
+    alone = os.sep not in where.python
+    folder = "" if alone else str(Path(where.python).absolute().parent)
+    program, command = engineprogram.split(profile.data, command)
+    values = {
+        **values,
+        "program": program,
+        "python": where.python,
+        "installation": where.installation,
+    }
+    choices = [list(command)] if command else []
+    for one in profile.data["argv"] if not command else ():
+        if have is None or one.get("needs") in (None, *have):
+            choices.append(list(one["words"]))
+    if alone:
+        choices = [[word.replace("{bin}/", "") for word in words] for words in choices]
+    values["bin"] = folder
+    return [[fill(word, values) for word in words] for words in choices]
 
 
 def fill(word: str, values: Mapping[str, str]) -> str:
@@ -241,9 +266,14 @@ def environment(
     kept.update(
         {"HOME": where.home, "USER": where.user, "LOGNAME": where.user, "PYTHONUNBUFFERED": "1"}
     )
-    kept.update({name: fill(v, values) for name, v in profile.data.get("env", {}).items()})
+    kept.update(own_environment(profile, values))
     kept.update(extra)
     return kept
+
+
+def own_environment(profile: Profile, values: Mapping[str, str]) -> dict[str, str]:
+    """Returns what the profile itself puts into the server's environment."""
+    return {name: fill(v, values) for name, v in profile.data.get("env", {}).items()}
 
 
 def cache_folders(

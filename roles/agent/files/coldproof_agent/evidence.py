@@ -44,6 +44,7 @@ class Witnessing:
         self._network_base: Optional[int] = None
         self._network: Optional[int] = None
         self._process: Optional[int] = None
+        self._uncounted: Optional[str] = None
         self._holders: list[str] = []
 
     def before(self) -> None:
@@ -62,6 +63,7 @@ class Witnessing:
     def at_ready(self, server: ProcessLauncher) -> None:
         """Counts the bytes read so far, first of all, then looks at the cache."""
         self._process = server.read_bytes()
+        self._uncounted = server.uncounted() if self._process is None else None
         for one in self._devices:
             base, now = self._base[one.name], storage.read_bytes(one.name)
             self._read[one.name] = None if base is None or now is None else now - base
@@ -125,7 +127,7 @@ class Witnessing:
             guest=bool(self._storage["virtual"]),
             unaccounted="FUSE: its daemon reads, nothing is accounted to the server"
             if fuse
-            else None,
+            else self._uncounted,
             holders=self._holders,
             same_boot=same_boot,
             dropped=self.dropped,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import engineprofile, gpu, host, storage, weights
+from coldproof_agent import container, engineprofile, gpu, host, storage, weights
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import FileRef
 from coldproof_agent.journal import Journal
@@ -17,7 +17,6 @@ def of(plan: Plan, state: Path) -> dict[str, Any]:
     """Returns kernel, GPUs and their drivers, versions of the engine, and of each tier the weights'
     manifest and the mounts that they lie on: not devices, whose names a reboot may change."""
     chosen = engineprofile.load(str(plan.settings["engine"]))
-    where = engineprofile.place(chosen, plan.local, state)
     devices = gpu.look(plan.local["gpus"])["devices"]
     files = {
         name: weights.of(path, chosen.data)
@@ -27,10 +26,18 @@ def of(plan: Plan, state: Path) -> dict[str, Any]:
         "kernel": host.describe()["kernel"],
         "driver": sorted({str(one["driver"]) for one in devices}),
         "gpus": sorted(str(one["uuid"]) for one in devices),
-        "engine": engineprofile.versions(chosen, where, plan.settings["engine_command"], state),
+        "engine": _engine(plan, chosen, state),
         "weights": {name: weights.manifest(found) for name, found in files.items()},
         "storage": {name: _mounts(found) for name, found in files.items()},
     }
+
+
+def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> dict[str, str]:
+    inside = container.of(plan, chosen, state)
+    if inside:
+        return inside.versions()
+    where = engineprofile.place(chosen, plan.local, state)
+    return engineprofile.versions(chosen, where, plan.settings["engine_command"], state)
 
 
 def _mounts(files: Sequence[FileRef]) -> list[str]:

@@ -198,6 +198,7 @@ class ProcessLauncher:
                     idle()
                 killed = self.exit_status is None
                 left = self._followers(0.0 if killed else min(grace_s, TO_FOLLOW_S))
+            self._end()
             self._sweep(idle)
         if self._supervisor and not _reaped(self._supervisor):
             self._lost = True
@@ -206,7 +207,8 @@ class ProcessLauncher:
         if self._lost:  # orphans of a supervisor that was killed: the agent is a subreaper too
             self.stuck = sorted({*self.stuck, *supervisor.sweep(os.getpid())})
             self._lost = False
-        if not self.stuck:
+        self._end()
+        if self._finished():
             self._ledger.close()
         return {
             "seconds": round(time.monotonic() - begun, 3),
@@ -215,11 +217,30 @@ class ProcessLauncher:
             "stuck": self.stuck,
         }
 
+    def _end(self) -> None:
+        """Ends what is not below the supervisor: nothing of a plain process tree."""
+
+    def _finished(self) -> bool:
+        """Says whether nothing is left that the ledger has to name."""
+        return not self.stuck
+
+    def uncounted(self) -> Optional[str]:
+        """Returns why the bytes could not be counted, where there is a reason to be told."""
+        return None
+
+    def _first(self) -> int:
+        """Returns the id of the server's first process; its children end after it."""
+        return self.pid
+
+    def began_s(self) -> float:
+        """Returns how many seconds after the start the server's first process began."""
+        return 0.0
+
     def _followers(self, wait_s: float) -> int:
         """Returns how many processes outlive the first one by more than a while."""
         end = time.monotonic() + wait_s
         while True:
-            left = sum(1 for one in self.tree() if one.pid != self.pid)
+            left = sum(1 for one in self.tree() if one.pid != self._first())
             if not left or time.monotonic() > end:
                 return left
             time.sleep(0.05)

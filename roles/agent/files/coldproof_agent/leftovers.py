@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from coldproof_agent import durable, gpu, locks, procfs
+from coldproof_agent import durable, gpu, locks, procfs, runtime
 from coldproof_agent.errors import Refusal
 from coldproof_agent.procfs import Process
 
@@ -23,10 +23,12 @@ class Ledger:
 
     Args:
         path: the file. It is there only between :meth:`open` and :meth:`close`.
+        runtime: of a server in a container, docker or podman; the container's name is the marker.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runtime: Optional[str] = None) -> None:
         self._path = path
+        self._runtime = runtime
         self._entry: dict[str, Any] = {}
 
     def open(self, marker: str, supervisor: Process, server: Process, log: int) -> None:
@@ -43,6 +45,7 @@ class Ledger:
             "server": [server.pid, server.starttime],
             "sessions": {str(server.pid): server.starttime},
             "log": procfs.link(os.getpid(), log),
+            **({"runtime": self._runtime} if self._runtime else {}),
         }
         self._write()
 
@@ -76,11 +79,14 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
     start time), carries its marker, writes to its log, is in one of its sessions, or descends from
     such a process.
 
+    A container is removed, also one of an earlier boot, which a reboot does not remove.
+
     Returns:
         the processes that were ended: pid and command.
 
     Raises:
-        Refusal: code ``leftovers``: they would not end; the ledger stays.
+        Refusal: code ``leftovers``: they would not end, or the container is not removed; the
+            ledger stays.
     """
     try:
         entry = json.loads(ledger.read_bytes())
@@ -107,10 +113,24 @@ def end_leftovers(ledger: Path) -> list[dict[str, Any]]:
                 "leftovers", f"processes of an earlier run do not end: {named}. End them by hand."
             )
         time.sleep(0.02)
+    if entry.get("runtime") in runtime.NAMES:
+        _remove(str(entry["runtime"]), str(entry["marker"]))
     ledger.unlink(missing_ok=True)
     if ended:
         gpu.wait_left(ended)
     return [{"pid": pid, "command": text} for pid, text in sorted(ended.items())]
+
+
+def _remove(name: str, container: str) -> None:
+    """Removes a container. Raises Refusal."""
+    try:
+        runtime.Runtime(name).remove(container)
+    except runtime.RuntimeFailed as failure:
+        raise Refusal(
+            "leftovers",
+            f"{name} does not remove container {container} of an earlier run: {failure}",
+            "coldproof_launcher",
+        ) from failure
 
 
 def end_of(state: Path, campaign: str) -> list[dict[str, Any]]:

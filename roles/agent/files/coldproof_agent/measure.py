@@ -157,6 +157,8 @@ def _record(
         flags.append(f"left_{server.stopped['left']}_processes_after_sigterm")
     if server.stopped.get("stuck"):
         flags.append("processes_that_would_not_die")
+    if server.stopped.get("removed") is False:
+        flags.append("container_not_removed")
     return {
         "schema": "coldproof.run/1",
         "run_id": f"{plan.campaign}.{plan.node}.{seq:04d}",

@@ -117,6 +117,14 @@ class Phases:
         spans = [(one, over - start) for one, start, over in zip(edges, begun, [*begun[1:], end])]
         return [span for span, start in zip(spans, begun) if start < end]
 
+    def preceded(self, name: str, until: float) -> None:
+        """Says that another phase came before the first, until so many seconds after the start."""
+        with self._lock:
+            first, *others = self._edges
+            if not others or until < others[0].at:
+                begun = _Edge(0.0, name, BEGIN, "")
+                self._edges = [begun, first._replace(at=until), *others]
+
     def result(self, load_s: float) -> list[dict[str, Any]]:
         """Returns name and seconds of each phase in order of first appearance.
 

@@ -13,6 +13,10 @@ from coldproof_agent.errors import Refusal
 
 MAX_PRIMES = 3
 _DEFAULTS: dict[str, Any] = {
+    "launcher": "process",
+    "container_image": "",
+    "container_args": [],
+    "container_gpus": "all",
     "engine_command": [],
     "engine_args": [],
     "engine_env": {},
@@ -29,6 +33,8 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "engine_user": None,
     "engine_files": [],
     "compile_cache_dirs": [],
+    "container_mounts": [],
+    "container_cache_dir": None,
     "host": "127.0.0.1",
     "port": 0,
     "gpus": None,

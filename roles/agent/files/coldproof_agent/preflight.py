@@ -7,12 +7,14 @@ import pwd
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from coldproof_agent import (
     campaign,
+    container,
     engineprofile,
     engineprogram,
+    expectation,
     freshcache,
     gpu,
     host,
@@ -68,7 +70,7 @@ def examine(plan: Plan, state: Path) -> dict[str, Any]:
         "ok": not refusals,
         "refusals": refusals,
         "warnings": warnings,
-        "expected": _expected(plan, chosen, steps),
+        "expected": expectation.of(plan, chosen, steps),
         "steps": [{"seq": n, **one._asdict()} for n, one in enumerate(steps, 1)],
     }
 
@@ -212,6 +214,11 @@ def _engine(plan: Plan, chosen: engineprofile.Profile, state: Path) -> None:
             "engine custom needs the path that is 200 when ready",
             "coldproof_ready_path",
         )
+    if plan.settings["launcher"] != "process":
+        container.examine(plan, chosen, state)
+        if plan.settings["compile_cache"] == "fresh":
+            freshcache.check(chosen.data, state, 0)
+        return
     where = engineprofile.place(chosen, plan.local, state)
     if plan.settings["compile_cache"] == "fresh":
         root = campaign.folder_of(state, plan.campaign) / freshcache.FOLDER
@@ -275,24 +282,3 @@ def _tier(
             f"tier {name}: {path} lies on overlayfs, where no block device can be named: "
             "cold runs will be unproven. Put the weights on a mount of their own."
         )
-
-
-def _expected(
-    plan: Plan, chosen: Optional[engineprofile.Profile], steps: list[plans.Step]
-) -> dict[str, Any]:
-    """Returns rough minutes and the bytes that will be read: assumed, the first runs tell more."""
-    if chosen is None:
-        return {"minutes": None, "bytes": None}
-    assumed = chosen.data["assumed"]
-    seconds = 0.0
-    total = 0
-    for step in steps:
-        try:
-            size = device_bytes(weights.of(plan.path(step.tier), chosen.data))
-        except Refusal:
-            size = int(plan.local["make_model_mib"]) << 20
-        times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
-        cold = step.mode != "warm"
-        seconds += times * (assumed["start_s"] + (size / assumed["bytes_per_s"] if cold else 0) + 1)
-        total += times * size if cold else 0
-    return {"minutes": round(seconds / 60, 1), "bytes": total}

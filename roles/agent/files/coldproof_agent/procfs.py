@@ -109,6 +109,21 @@ def cgroup(pid: int) -> Optional[str]:
         return None
 
 
+def takes_default(pid: int, number: int) -> bool:
+    """Says whether a process neither handles, ignores nor blocks a signal (proc_pid_status(5)).
+
+    False if that cannot be known.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    masks = [
+        int(line.split()[1], 16) for line in lines if line[:6] in ("SigBlk", "SigIgn", "SigCgt")
+    ]
+    return len(masks) == 3 and not any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def command(pid: int) -> str:
     """Returns a process's command line, secrets hidden, at most 120 characters, or its name."""
     try:

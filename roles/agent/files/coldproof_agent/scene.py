@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from coldproof_agent import (
+    container,
     cooling,
     enginefiles,
     engineprofile,
@@ -49,20 +50,28 @@ class Scene:
         self.plan, self.tier, self.variant, self.folder = plan, tier, variant, folder
         self.path = plan.path(tier)
         self.profile = engineprofile.load(str(plan.settings["engine"]))
-        self.where = engineprofile.place(self.profile, plan.local, state)
+        self.container = container.of(plan, self.profile, state)
+        if self.container:
+            self.where = self.container.place()
+        else:
+            self.where = engineprofile.place(self.profile, plan.local, state)
         if self.profile.data["installation"] == "copied":
             engineprofile.install_reference(self.where)
         self.secret = dict(secret)
         given = plan.settings["engine_command"]
-        self.roots = engineprofile.roots(
-            self.profile, self.where, plan.local["engine_files"], given
-        )
         # Now: it may start the program, which must not happen between cold and ready.
-        self._versions = engineprofile.versions(self.profile, self.where, given, state)
+        if self.container:
+            self.roots = self.container.roots(self.where)
+            self._versions = self.container.versions()
+        else:
+            own = plan.local["engine_files"]
+            self.roots = engineprofile.roots(self.profile, self.where, own, given)
+            self._versions = engineprofile.versions(self.profile, self.where, given, state)
         self._scratch = [state]
         # What a killed start left in it goes with the next start, or with the folder.
         fresh = plan.settings["compile_cache"] == "fresh"
-        self._fresh = folder / freshcache.FOLDER if fresh else None
+        place = Path(self.container.caches) if self.container else folder
+        self._fresh = place / freshcache.FOLDER if fresh else None
         self._kept = folder / f"engine-files.{tier}~{variant}.json"
         self._ground: Optional[enginefiles.Ground] = None
         self._verdicts: dict[str, str] = {}
@@ -117,9 +126,11 @@ class Scene:
         """Returns what fills the templates of command line, environment and readiness path."""
         settings = self.plan.settings
         data = self.profile.data
-        file = weights.model_files(self.path, data)[0] if "split" in data else self.path
+        # Links are resolved: what they point to is mounted at its own path in a container.
+        path = os.path.realpath(self.path) if self.container else self.path
+        file = weights.model_files(path, data)[0] if "split" in data else path
         return {
-            "model_path": self.path,
+            "model_path": path,
             "model_file": file,
             "model": str(settings["model"]),
             "host": str(self.plan.local["host"]),
@@ -136,16 +147,20 @@ class Scene:
     def command(self, values: Mapping[str, str]) -> Command:
         """Returns what to execute, and with whose rights. Raises Refusal."""
         settings, variant = self.plan.settings, self.plan.variant(self.variant)
-        argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
-        argv += [*settings["engine_args"], *variant.get("args", [])]
-        engineprogram.need_model(self.profile.data, argv, self.path)
-        shown = gpu.visible(self.plan.local["gpus"])
-        given = {**shown, **settings["engine_env"], **variant.get("env", {}), **self.secret}
+        given = {**settings["engine_env"], **variant.get("env", {}), **self.secret}
         if self._fresh is not None:
             given = {**given, **freshcache.environment(self.profile.data, self._fresh)}
-        env = engineprofile.environment(self.profile, self.where, given, values)
+        if self.container:  # it is shown its GPUs alone, which count from 0 in it
+            argv = self.container.argv(self.where, values)
+            env = self.container.environment(given, values)
+        else:
+            given = {**gpu.visible(self.plan.local["gpus"]), **given}
+            argv = engineprofile.argv(self.profile, self.where, settings["engine_command"], values)
+            env = engineprofile.environment(self.profile, self.where, given, values)
+        argv += [*settings["engine_args"], *variant.get("args", [])]
+        engineprogram.need_model(self.profile.data, argv, values["model_path"])
         user = self.plan.local["engine_user"]
-        if user is None or pwd.getpwnam(user).pw_uid == os.geteuid():
+        if user is None or (not self.container and pwd.getpwnam(user).pw_uid == os.geteuid()):
             return Command(argv, env, "/")
         entry = pwd.getpwnam(user)
         groups = os.getgrouplist(user, entry.pw_gid)
@@ -153,6 +168,8 @@ class Scene:
 
     def cache_folders(self, env: Mapping[str, str]) -> list[str]:
         """Returns the engine's compile-cache folders."""
+        if self.container:
+            return self.container.cache_folders(env)
         given = self.plan.local["compile_cache_dirs"]
         return engineprofile.cache_folders(self.profile, self.where, env, given)
 
@@ -189,6 +206,7 @@ class Scene:
             "user": self.where.user,
             "port": port,
             "model_id": model_id,
+            "container": self.container.describe() if self.container else None,
         }
 
     # -- the storage below ------------------------------------------------------------------

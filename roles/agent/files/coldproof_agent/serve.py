@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import uuid
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from coldproof_agent import compilecache, firsttoken, gpu, logwatch, ready, redact
+from coldproof_agent.containerlauncher import ContainerLauncher
 from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
@@ -63,7 +65,7 @@ class Attempt:
         values = scene.values(self._port, self._name)
         self.command = scene.command(values)
         self._model_id = scene.model_id(values)
-        self._launcher = ProcessLauncher(ledger)
+        self._launcher = _launcher(scene, ledger)
         logs = scene.folder / "logs"
         logs.mkdir(exist_ok=True, mode=0o755)
         self._log_path = logs / f"{seq:04d}-{step.mode}.log"
@@ -103,6 +105,10 @@ class Attempt:
                 waited = ready.wait(server, check, beat)
                 seen.at_ready(server)
             if waited.load_s is not None:
+                began = round(server.began_s(), 3)
+                if began:
+                    waited.edges["server_process"] = began
+                    phases.preceded("container_start", began)
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
                 links = gpu.links(scene.plan.local["gpus"]) if memory["devices"] else {}
@@ -165,6 +171,16 @@ def _with_token(waited: ready.Waited, token: Optional[dict[str, Any]]) -> ready.
         return waited
     edges = {**waited.edges, "first_token": round(waited.load_s + token["seconds"], 3)}
     return waited._replace(edges=edges)
+
+
+def _launcher(scene: Scene, ledger: Path) -> ProcessLauncher:
+    """Returns the launcher that the plan chooses, with everything read that it needs."""
+    if scene.container is None:
+        return ProcessLauncher(ledger)
+    scene.container.prepare()
+    files = [one.path for one in scene.weights()]
+    binds = scene.container.binds(os.path.realpath(scene.path), files)
+    return ContainerLauncher(ledger, scene.container, binds, list(scene.secret))
 
 
 def _port(address: str, wanted: int) -> int:

@@ -125,6 +125,16 @@ def _descend(entry: Path, top: bool, found: list[Device]) -> None:
             found.append(device._replace(role="leaf" if "leaf" in device.role else "middle"))
 
 
+def numbers_below(number: str) -> set[str]:
+    """Returns the block devices below one, each as ``major:minor`` like the argument."""
+    entry = _SYS / number
+    found: list[Device] = []
+    if entry.exists():
+        _descend(entry.resolve(), True, found)
+    numbers = {_text(Path("/sys/class/block") / one.name / "dev") for one in found}
+    return {one for one in numbers if one} - {number}
+
+
 def read_bytes(name: str) -> Optional[int]:
     """Returns the bytes a block device has read since boot (Documentation/block/stat.rst)."""
     try:

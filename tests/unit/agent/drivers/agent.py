@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 import coldproof_agent.cli  # what the real agent has loaded counts in its memory
-from coldproof_agent import engineprofile, launcher, procfs, ready, supervisor
+from coldproof_agent import container, engineprofile, launcher, plan, procfs, ready, supervisor
+from coldproof_agent.containerlauncher import ContainerLauncher
 from coldproof_agent.errors import Refusal
 from coldproof_agent.logwatch import LogWatch
 from coldproof_agent.phases import Phases, markers
@@ -30,6 +31,17 @@ Job = dict[str, Any]
 def say(**answer: Any) -> None:
     """Prints one answer."""
     print(json.dumps(answer), flush=True)
+
+
+def server_of(job: Job) -> launcher.ProcessLauncher:
+    """Returns the job's launcher: a plain process tree, or a container of the job's plan."""
+    ledger = Path(job["ledger"])
+    if "plan" not in job:
+        return launcher.ProcessLauncher(ledger)
+    made = container.of(plan.check(job["plan"]), engineprofile.load("custom"), ledger.parent)
+    assert made is not None
+    made.prepare()
+    return ContainerLauncher(ledger, made, made.mounts, job.get("secret", ()))
 
 
 class Listener:
@@ -62,7 +74,8 @@ def start(
 ) -> ServerLog:
     """Starts the job's server, its log beside the ledger."""
     rights = job.get("rights", {})
-    command = Command(job["argv"], {**os.environ, **job.get("env", {})}, "/", **rights)
+    inherited = {} if "plan" in job else os.environ
+    command = Command(job["argv"], {**inherited, **job.get("env", {})}, "/", **rights)
     pipe = server.start(command, job["marker"])
     path = Path(job["ledger"]).with_suffix(".log")
     return ServerLog(pipe, path, server.started_at, (), known.line if known else ignore)
@@ -123,7 +136,7 @@ def left() -> list[str]:
 
 def run(job: Job) -> None:
     """Starts, waits until ready, stops; says everything."""
-    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    server = server_of(job)
     answer: Job = {"waited": None, "error": None}
     log = None
     known = Listener(job["engine"]) if "engine" in job else None
@@ -160,7 +173,7 @@ def hold(job: Job) -> None:
     """Starts, says who lives, and keeps the server until it is interrupted or killed."""
     if "lock" in job:
         fcntl.flock(os.open(job["lock"], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
-    server = launcher.ProcessLauncher(Path(job["ledger"]))
+    server = server_of(job)
     say(agent=os.getpid())
     try:
         start(server, job)
@@ -222,6 +235,14 @@ def kill_child(delay: float, done: threading.Event) -> None:
         time.sleep(0.0005)
 
 
+def refusal(job: Job) -> None:
+    """Says why the job's container cannot be."""
+    try:
+        server_of(job)
+    except Refusal as refused:
+        say(refused=refused.as_dict())
+
+
 def leftovers(job: Job) -> None:
     """Ends what an earlier agent left."""
     try:
@@ -235,6 +256,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     supervisor.become_subreaper()
     given = json.loads(sys.argv[1])
-    {"run": run, "hold": hold, "kill_supervisors": kill_supervisors, "leftovers": leftovers}[
-        given["do"]
-    ](given)
+    {
+        "run": run,
+        "hold": hold,
+        "kill_supervisors": kill_supervisors,
+        "leftovers": leftovers,
+        "refusal": refusal,
+    }[given["do"]](given)

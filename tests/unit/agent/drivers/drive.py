@@ -52,7 +52,7 @@ def job(folder: Path, behaviour: str, seconds: float = 0.0, **more: Any) -> dict
 def agent(given: dict[str, Any], **env: str) -> subprocess.Popen[str]:
     """Starts the stand-in agent in a session of its own."""
     return subprocess.Popen(
-        [sys.executable, str(HERE / "agent.py"), json.dumps(given)],
+        [*given.get("before", []), sys.executable, str(HERE / "agent.py"), json.dumps(given)],
         env={**os.environ, "PYTHONPATH": str(SOURCE), **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,10 +78,11 @@ class Held:
 
     Args:
         given: the job; ``family`` in it says how many processes to wait for.
+        env: what its environment has beside ours.
     """
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._child = agent({**given, "do": "hold"})
+    def __init__(self, given: dict[str, Any], env: dict[str, str] | None = None) -> None:
+        self._child = agent({**given, "do": "hold"}, **(env or {}))
         self.tree: list[procfs.Process] = []
         while len(self.tree) < given.get("family", 1):
             answer = self.read()

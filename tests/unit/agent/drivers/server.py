@@ -124,6 +124,14 @@ if BEHAVIOUR == "crash":
     sys.exit("server: no such model")
 if BEHAVIOUR == "hang":
     time.sleep(3600)
+if BEHAVIOUR == "flood":
+    forever(sys.stdout.write, "x" * 4095 + "\n", 0.0)
+if BEHAVIOUR == "headless":  # the one that listens dies, a worker of it lives on
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(3600)
+    threading.Timer(2.0, os._exit, (0,)).start()
+    time.sleep(3600)
 if BEHAVIOUR == "forks_away":
     daemon("/bin/sleep", "3600")
     sys.exit(0)

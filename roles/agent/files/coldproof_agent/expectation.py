@@ -1,0 +1,30 @@
+"""What a plan is expected to cost: rough minutes, and the bytes that will be read."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from coldproof_agent import weights
+from coldproof_agent.engineprofile import Profile
+from coldproof_agent.errors import Refusal
+from coldproof_agent.files import device_bytes
+from coldproof_agent.plan import Plan, Step
+
+
+def of(plan: Plan, chosen: Optional[Profile], steps: list[Step]) -> dict[str, Any]:
+    """Returns rough minutes and the bytes that will be read: assumed, the first runs tell more."""
+    if chosen is None:
+        return {"minutes": None, "bytes": None}
+    assumed = chosen.data["assumed"]
+    seconds = 0.0
+    total = 0
+    for step in steps:
+        try:
+            size = device_bytes(weights.of(plan.path(step.tier), chosen.data))
+        except Refusal:
+            size = int(plan.local["make_model_mib"]) << 20
+        times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
+        cold = step.mode != "warm"
+        seconds += times * (assumed["start_s"] + (size / assumed["bytes_per_s"] if cold else 0) + 1)
+        total += times * size if cold else 0
+    return {"minutes": round(seconds / 60, 1), "bytes": total}
