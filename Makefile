@@ -9,10 +9,10 @@ STAMP := $(VENV)/.stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo lint test test-slow test-vm bench packages clean
+.PHONY: help setup demo lint test test-slow test-vm test-containers bench packages clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## build .venv with everything that the other targets use
 
@@ -42,6 +42,10 @@ test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (man
 test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)
 	bash tests/setup/vm-packages.sh
 	pytest tests/vm
+
+test-containers: $(STAMP)  ## the same machines with podman, and servers in containers
+	bash tests/setup/vm-packages.sh
+	COLDPROOF_VM_EXTRA=podman,crun,conmon pytest tests/vm/test_containers.py
 
 bench: $(STAMP)  ## measurements of coldproof itself
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; python "$$script"; done

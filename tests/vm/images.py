@@ -22,6 +22,8 @@ RECIPE = Path(__file__).resolve().parent / "image"
 RELEASES = ("bookworm", "trixie")
 MIRROR = "http://deb.debian.org/debian"
 BUILD_LIMIT_S = 900
+# Further packages for suites that need them, as `podman,crun,conmon`.
+EXTRA = os.environ.get("COLDPROOF_VM_EXTRA", "")
 # A kernel that boots under KVM says so within seconds; one that hangs must not hold up the tests.
 KVM_LIMIT_S = 20
 UNUSED_DAYS = 14
@@ -68,8 +70,8 @@ def cache_folder() -> Path:
 
 
 def recipe_digest() -> str:
-    """Returns a digest of every file of the recipe."""
-    digest = hashlib.sha256()
+    """Returns a digest of every file of the recipe, and of the packages added to it."""
+    digest = hashlib.sha256(EXTRA.encode())
     for path in sorted(path for path in RECIPE.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(RECIPE)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())

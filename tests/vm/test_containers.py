@@ -20,9 +20,13 @@ from tests.fleet.nodes import FleetError
 from tests.fleet.play import Play
 from tests.vm.conftest import BOOKWORM, MODEL_MIB, TRIXIE
 from tests.vm.fleet import Machines
+from tests.vm.images import EXTRA
 from tests.vm.job import STATE, fetched, probe
 from tests.vm.machines import MODELS, Machine
 
+pytestmark = pytest.mark.skipif(
+    "podman" not in EXTRA, reason="make test-containers builds machines that have podman"
+)
 IMAGE = "localhost/coldproof-test:1"
 UP = (BOOKWORM, TRIXIE)
 REPEATS = 1

@@ -12,7 +12,7 @@ PATH=$PATH:/usr/sbin:/sbin
 size=3G
 packages=linux-image-cloud-amd64,initramfs-tools,zstd,systemd-sysv,udev,dbus,libpam-systemd
 packages+=,openssh-server,python3,e2fsprogs,kmod,procps,iproute2,nfs-kernel-server,nfs-common
-packages+=,podman,crun,conmon
+packages+=${COLDPROOF_VM_EXTRA:+,$COLDPROOF_VM_EXTRA}
 
 mkdir -p "$out"
 for key in client_key host_key; do
