@@ -99,7 +99,7 @@ def main() -> int:
     """Returns 0 where the median ratio is within the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=20)
-    parser.add_argument("--forks", type=int, default=10)
+    parser.add_argument("--forks", type=int, help="as many as nodes, unless given")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="coldproof-bench-") as name:
@@ -109,14 +109,13 @@ def main() -> int:
             "coldproof_engine": "reference",
             "coldproof_model": "random-4m",
             "coldproof_max_model_len": 2048,
-            "coldproof_repeats": 1,
             "coldproof_node_drained": True,
         }
         try:
             for number in range(options.nodes):
                 node = fleet.add(f"gpu-{number:03d}")
                 node.variables["coldproof_model_path"] = str(write_model(node.folder / "m", mib=4))
-            ratios = compare(fleet, work, options.forks, options.repeats)
+            ratios = compare(fleet, work, options.forks or options.nodes, options.repeats)
         finally:
             fleet.stop()
     median = statistics.median(ratios)

@@ -122,8 +122,8 @@ def _add_campaign(commands: Commands[argparse.ArgumentParser]) -> None:
         _conclude,
         "take in what was fetched, and note what became of nodes",
         'Reads JSON on stdin: {"nodes": {"gpu-01": {"status": "refused", "code": "...", '
-        '"message": "...", "variable": "..."}}, "lost": {"gpu-02": "what ssh said"}, "fetched": '
-        '{"gpu-03": {"archive": "FILE.tar", "otherwise": null}}}, each part optional. Status is '
+        '"message": "...", "variable": "..."}}, "fetched": {"gpu-02": {"archive": "FILE.tar", '
+        '"otherwise": null}}}, each part optional. Status is '
         f"one of {', '.join(campaign.STATUSES)}. Prints JSON: what became of each of these nodes.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="the campaign's folder")

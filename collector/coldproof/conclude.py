@@ -9,7 +9,6 @@ from typing import Any
 
 from coldproof import campaign, intake
 from coldproof.errors import InputError
-from coldproof.following import unreachable
 from coldproof.names import check_node
 
 # The agent's last line in its journal.
@@ -26,17 +25,16 @@ UNFINISHED = {
 def conclude(folder: Path, document: Any) -> dict[str, dict[str, str | None]]:
     """Take in what was fetched from nodes, note what became of each, and return it.
 
-    `document` is {"nodes": {name: outcome}, "lost": {name: what ssh said}, "fetched": {name:
-    {"archive": path, "otherwise": outcome or null}}}. A reason in `nodes` or `lost` is what counts;
-    else a node is complete whose journal says so, and is `otherwise` if it does not. An archive
+    `document` is {"nodes": {name: outcome}, "fetched": {name: {"archive": path, "otherwise":
+    outcome or null}}}. A reason in `nodes` is what counts; else a node is complete whose journal
+    says so, and is `otherwise` if it does not. An archive
     that cannot be taken in is its node's failure, and is kept; one that was is deleted.
 
     Raises InputError if `document` is not that, or the folder holds no campaign.
     """
-    given, lost, fetched = (_object(document, name) for name in ("nodes", "lost", "fetched"))
+    given, fetched = (_object(document, name) for name in ("nodes", "fetched"))
     campaign.load(folder)
-    outcomes: dict[str, Any] = {name: unreachable(str(said)) for name, said in lost.items()}
-    outcomes |= given
+    outcomes: dict[str, Any] = dict(given)
     for name, one in fetched.items():
         taken = _take(folder, name, one)
         outcomes.setdefault(name, taken)

@@ -30,19 +30,23 @@ class Followed:
     limit_s: float
 
 
-def judge(seen: Mapping[str, Any], campaign: str, followed: Followed) -> dict[str, Any]:
+def judge(
+    seen: Mapping[str, Any], campaign: str, followed: Followed, waited_s: float
+) -> dict[str, Any]:
     """Returns ``ended`` (look no more), ``reboot`` (it asks for one), and a failure if it is one.
 
-    A look that says nothing of the agent does not end it: it is a failure only if it is the last.
+    A look that says nothing of the agent does not end it: it is a failure only if it is the last,
+    because `waited_s`, the seconds since the first look, are more than the limit.
     """
+    late = waited_s > followed.limit_s
     if not seen["boot_id"]:
-        return {"ended": False, "reboot": False, **failure(no_answer(seen["stderr"]))}
+        return {"ended": late, "reboot": False, **failure(no_answer(seen["stderr"]))}
     status = seen["status"] if seen["status"] and _own(seen, campaign, followed) else None
     error = _bad_answer(seen["wrong"]) if seen["wrong"] else None
     needs, done = None, False
     if status is not None:
         error, needs, done = status["error"], status["needs"], status["done"]
-    ended = not seen["alive"] or done or error is not None or needs is not None
+    ended = late or not seen["alive"] or done or error is not None or needs is not None
     verdict = {"ended": ended, "reboot": needs == "reboot"}
     if done or needs == "reboot":
         return verdict

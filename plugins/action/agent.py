@@ -189,7 +189,7 @@ ANSWERS: dict[str, Any] = {
         ],
     },
     "start": {"ok": _yes, "campaign": _text, "pid": _process, "joined": _flag},
-    "pack": {"ok": _yes, "bytes": _bytes},
+    "pack": {"ok": _yes, "bytes": _bytes, "sha256": _text},
     "clean": {
         "ended": [{"pid": _process, "command": _text}],
         "removed": [_text],

@@ -11,7 +11,9 @@ import json
 import re
 import shlex
 import sys
+import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "skipped": True}
         folder, campaign = (str(self._task.args[name]) for name in ("state_dir", "campaign"))
         follow = self._task.args.get("follow")
+        first = began()
         try:
             done = self._low_level_execute_command(script(folder, campaign), executable="/bin/sh")
         except AnsibleConnectionFailure as error:
@@ -65,8 +68,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         said = {name: str(done.get(name) or "") for name in ("stdout", "stderr")}
         seen = {**said, **read(said["stdout"]), "changed": False}
         if follow is not None:
-            seen |= judge(seen, campaign, followed(follow))
+            seen |= judge(seen, campaign, followed(follow), time.monotonic() - first)
         return {**result, **seen}
+
+
+@cache
+def began() -> float:
+    """Returns when the first attempt of ``until`` began: a worker process makes all of one task."""
+    return time.monotonic()
 
 
 def followed(given: Mapping[str, Any]) -> Followed:

@@ -100,7 +100,7 @@ def test_starts_in_containers_are_proven(job: Play, machines: Machines, name: st
     assert [run["state"] for run in runs] == ["proven_cold", "proven_warm"] * REPEATS, runs
     for run in runs:
         assert run["engine"]["container"]["runtime"] == "podman"
-        assert run["phases"][0]["name"] == "container_start"
+        assert run["phases"][0]["name"] == "container start"
         assert 0 < run["edges"]["server_process"] < run["load_s"]
         assert run["stop"]["removed"] is True
         assert run["flags"] == [] or run["flags"] == ["bytes_above_expected"], run["flags"]

@@ -100,7 +100,8 @@ def test_sglang_is_ready_when_it_says_so_and_then_answers(tmp_path: Path) -> Non
     waited = drive.run(drive.job(tmp_path, "sglang", 1.0, engine="sglang"))["waited"]
     edges = waited["edges"]
     assert waited["outcome"] == "ready"
-    assert 1.0 <= waited["load_s"] < 1.9, waited  # not the second and a bit that asking took
+    # Not the second and a bit that asking took.
+    assert 1.0 <= waited["load_s"] < edges["health_200"], waited
     assert edges["health_200"] > edges["ready"] > edges["port_open"]
 
 

@@ -67,7 +67,6 @@ def test_a_reason_counts_and_results_are_taken_all_the_same(folder: Path) -> Non
     one = fetched(folder, "a")
     assert said(folder, nodes={"a": GIVEN}, fetched={"a": one}) == {"a": ("failed", "disk_full")}
     assert (folder / "nodes/a/journal.jsonl").exists()
-    assert said(folder, lost={"b": "ssh: no route\n"}) == {"b": ("unreachable", "unreachable")}
 
 
 def test_one_nodes_rubbish_is_its_own_failure_and_is_kept(folder: Path) -> None:
@@ -80,7 +79,7 @@ def test_one_nodes_rubbish_is_its_own_failure_and_is_kept(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [None, {"nodes": []}, {"fetched": {"../a": {}}}, {"fetched": {"a": {}}}, {"lost": "a"}],
+    [None, {"nodes": []}, {"fetched": {"../a": {}}}, {"fetched": {"a": {}}}],
 )
 def test_a_request_that_is_none_is_refused(folder: Path, document: Any) -> None:
     with pytest.raises(InputError, match="stdin: field"):

@@ -24,7 +24,7 @@ def seen(*, boot: str = BOOT, alive: bool = True, wrong: str = "", **status: Any
 
 
 def outcome(look: dict[str, Any], followed: Followed = FOLLOWED) -> tuple[bool, str, str]:
-    said = judge(look, CAMPAIGN, followed)
+    said = judge(look, CAMPAIGN, followed, waited_s=5)
     assert said["failed"]
     assert not said["reboot"]
     return said["ended"], said["outcome"]["status"], said["outcome"]["code"]
@@ -32,20 +32,20 @@ def outcome(look: dict[str, Any], followed: Followed = FOLLOWED) -> tuple[bool, 
 
 def test_an_agent_at_work_is_looked_at_again() -> None:
     assert outcome(seen()) == (False, "incomplete", "too_long")
-    message = judge(seen(), CAMPAIGN, FOLLOWED)["msg"]
+    message = judge(seen(), CAMPAIGN, FOLLOWED, 5)["msg"]
     assert "within 10 minutes at start 2 of 5 (starting)" in message
 
 
 def test_an_agent_that_is_done_is_no_failure() -> None:
     for alive in (True, False):
-        assert judge(seen(alive=alive, done=True), CAMPAIGN, FOLLOWED) == {
+        assert judge(seen(alive=alive, done=True), CAMPAIGN, FOLLOWED, 5) == {
             "ended": True,
             "reboot": False,
         }
 
 
 def test_an_agent_that_asks_for_a_reboot_is_no_failure() -> None:
-    said = judge(seen(alive=False, needs="reboot"), CAMPAIGN, FOLLOWED)
+    said = judge(seen(alive=False, needs="reboot"), CAMPAIGN, FOLLOWED, 5)
     assert said == {"ended": True, "reboot": True}
 
 
@@ -67,31 +67,39 @@ def test_a_status_that_an_earlier_agent_left_is_not_this_ones() -> None:
     assert outcome(done_before) == (True, "incomplete", "agent_gone")
     asked_before = seen(alive=False, pid=3, needs="reboot")
     assert outcome(asked_before) == (True, "incomplete", "agent_gone")
-    assert "start 0 of 0" in judge(asked_before, CAMPAIGN, FOLLOWED)["msg"]
+    assert "start 0 of 0" in judge(asked_before, CAMPAIGN, FOLLOWED, 5)["msg"]
 
 
 def test_the_agent_that_went_on_after_a_reboot_is_followed() -> None:
     again = Followed(pid=7, boot_id=OTHER, limit_s=600)
     look = seen(boot=OTHER, alive=False, pid=3, needs="reboot") | {}
     look["status"]["boot_id"] = OTHER
-    assert judge(look, CAMPAIGN, again)["reboot"]
+    assert judge(look, CAMPAIGN, again, 5)["reboot"]
     assert outcome(look) == (True, "incomplete", "agent_gone")
 
 
 def test_a_status_that_is_not_usable_names_the_field() -> None:
     assert outcome(seen(wrong="error.code")) == (True, "failed", "bad_answer")
     assert (
-        "field error.code is missing" in judge(seen(wrong="error.code"), CAMPAIGN, FOLLOWED)["msg"]
+        "field error.code is missing"
+        in judge(seen(wrong="error.code"), CAMPAIGN, FOLLOWED, 5)["msg"]
     )
 
 
 def test_silence_says_nothing_of_the_agent() -> None:
     silent = {**seen(boot=""), "stderr": "x\nsudo: a password is required\n"}
     assert outcome(silent) == (False, "unreachable", "no_answer")
-    assert "(sudo: a password is required)" in judge(silent, CAMPAIGN, FOLLOWED)["msg"]
+    assert "(sudo: a password is required)" in judge(silent, CAMPAIGN, FOLLOWED, 5)["msg"]
 
 
 def test_what_ssh_says_is_shortened() -> None:
     said = f"{'@' * 60}\n@ WARNING @\n{'@' * 60}\nmiddle\nHost key verification failed.\n"
     message = unreachable(said)["message"]
     assert message == "@ WARNING @ Host key verification failed."
+
+
+def test_an_agent_is_not_followed_for_ever() -> None:
+    late = judge(seen(), CAMPAIGN, FOLLOWED, waited_s=601)
+    assert (late["ended"], late["outcome"]["code"]) == (True, "too_long")
+    silent = judge(seen(boot=""), CAMPAIGN, FOLLOWED, waited_s=601)
+    assert (silent["ended"], silent["outcome"]["code"]) == (True, "no_answer")

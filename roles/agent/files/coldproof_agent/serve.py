@@ -108,7 +108,7 @@ class Attempt:
                 began = round(server.began_s(), 3)
                 if began:
                     waited.edges["server_process"] = began
-                    phases.preceded("container_start", began)
+                    phases.preceded("container start", began)
                 status.set(phase="ready", last_s=waited.load_s)
                 memory = gpu.look(scene.plan.local["gpus"])
                 links = gpu.links(scene.plan.local["gpus"]) if memory["devices"] else {}
