@@ -147,6 +147,17 @@ STAMPED: dict[str, tuple[str, float, dict[str, float]]] = {
             "unattributed": 0.0,
         },
     ),
+    "transformers-5.24-cpu-cold.log": (
+        "transformers",
+        8.775,
+        {
+            "interpreter and imports": 5.27,
+            "config and tokenizer": 2.128,
+            "weights": 1.227,
+            "API start": 0.093,
+            "unattributed": 0.057,
+        },
+    ),
 }
 
 
