@@ -3,8 +3,9 @@
     PYTHONPATH=roles/agent/files python tests/engines/never_early.py llama-server x.gguf \\
         --command /opt/llama/bin/llama-server --starts 20
 
-Prints one line a start, and at the end how many completions succeeded. The exit status is 0 if all
-did. The page cache is left as it is: only readiness is tried.
+Prints one line a start (how it ended, load_s, when the port was open, the completion), at the end
+how many completions succeeded. The exit status is 0 if all did. The page cache is left as it is,
+unless --evict takes the weights out of it before each start: a slow start can be early for longer.
 """
 
 from __future__ import annotations
@@ -14,15 +15,33 @@ import os
 import shlex
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import engineprofile, firsttoken, launcher, ready, supervisor, weights
+from coldproof_agent import (
+    cooling,
+    engineprofile,
+    firsttoken,
+    launcher,
+    ready,
+    residency,
+    supervisor,
+    weights,
+)
 from coldproof_agent.logwatch import LogWatch
 from coldproof_agent.serverlog import ServerLog
 from coldproof_agent.supervisor import Command
 
 HOST = "127.0.0.1"
+
+
+def evict(model: str, data: Mapping[str, Any]) -> None:
+    """Takes the weights out of the page cache, and looks whether they went."""
+    files = weights.of(model, data)
+    left = cooling.evict(files, residency.trusted(files, [], may_evict=False))["fraction"]
+    if left is None or left > cooling.COLD_SHARE:
+        raise SystemExit(f"{model} is not out of the page cache: {left} of it is there")
 
 
 def start(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -34,6 +53,8 @@ def start(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         engineprofile.install_reference(where)
     name = f"coldproof-{uuid.uuid4().hex[:12]}"
     model = os.path.abspath(options.model)
+    if options.evict:
+        evict(model, data)
     values = {
         "model_path": model,
         "model_file": weights.model_files(model, data)[0] if "split" in data else model,
@@ -82,6 +103,7 @@ def main() -> int:
     parser.add_argument("--arg", action="append", default=[])
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--starts", type=int, default=20)
+    parser.add_argument("--evict", action="store_true", help="the weights, before each start")
     options = parser.parse_args()
     supervisor.become_subreaper()
     good = 0
@@ -90,7 +112,9 @@ def main() -> int:
             one = start(options, Path(folder))
             answered = one["token"] is not None and one["token"]["problem"] is None
             good += answered
-            print(number, one["waited"].outcome, one["waited"].load_s, one["token"], flush=True)
+            waited = one["waited"]
+            opened = f"port open at {waited.edges['port_open']}"
+            print(number, waited.outcome, waited.load_s, opened, one["token"], flush=True)
             if not answered:
                 print(*one["tail"], sep="\n")
     print(f"{options.engine}: a completion at the ready instant: {good} of {options.starts}")

@@ -129,3 +129,61 @@ def test_the_first_start_ever_spent_its_time_in_silence_after_the_first_run() ->
     assert longest["since"] == "first run"
     assert 106 <= longest["seconds"] <= 110
     assert "kernels" in longest["to_name"]
+
+
+# Logs as the agent keeps them: seconds since the process start before each line. The engine, its
+# load_s, and the seconds of each phase that it was recorded with.
+STAMPED: dict[str, tuple[str, float, dict[str, float]]] = {
+    "llama-server-0.5-cpu-cold.log": (
+        "llama-server",
+        1.166,
+        {
+            "interpreter and imports": 0.057,
+            "config and tokenizer": 0.018,
+            "weights": 0.153,
+            "profiling and KV cache": 0.057,
+            "kernel warm-up and autotune": 0.859,
+            "API start": 0.022,
+            "unattributed": 0.0,
+        },
+    ),
+    "transformers-5.24-cpu-cold.log": (
+        "transformers",
+        8.775,
+        {
+            "interpreter and imports": 5.27,
+            "config and tokenizer": 2.128,
+            "weights": 1.227,
+            "API start": 0.093,
+            "unattributed": 0.057,
+        },
+    ),
+}
+
+
+def stamped(name: str, only: str = "") -> Phases:
+    """Feeds a stamped log to its profile's markers, or only the lines that look so."""
+    data = engineprofile.load(STAMPED[name][0]).data
+    known = Phases(str(data["first_phase"]), markers(data["markers"], gpu=False))
+    for text in (LOGS / name).read_text("utf-8").splitlines():
+        at, _, line = text.partition(" ")
+        if re.search(only, line):
+            known.line(float(at), line)
+    return known
+
+
+@pytest.mark.parametrize("name", STAMPED)
+def test_a_stamped_log_is_told_apart_as_it_was_recorded(name: str) -> None:
+    _, load_s, phases = STAMPED[name]
+    known = stamped(name)
+    found = {one["name"]: one["seconds"] for one in known.result(load_s)}
+    assert found == pytest.approx(phases, abs=0.0015)
+    assert known.missing() == []
+
+
+def test_llama_server_names_its_weights_only_at_the_verbosity_that_the_profile_asks_for() -> None:
+    """At its default, 3, only its server's own lines of information come, and none of llama.cpp."""
+    name = "llama-server-0.5-cpu-cold.log"
+    assert engineprofile.load("llama-server").data["env"] == {"LLAMA_ARG_LOG_VERBOSITY": "4"}
+    default = r" I srv .*(initializing|loading model|model loaded|listening)"
+    assert stamped(name, default).missing() == ["weights begun", "context begun"]

@@ -137,3 +137,19 @@ def test_evidence_against_outweighs_what_is_missing() -> None:
     found = judge(evidence(weights=look(1.0), process_bytes=None))
     assert found.state == "refuted"
     assert len(found.reasons) == 2
+
+
+def test_weights_that_are_unread_at_ready_are_not_said_to_be_in_a_cache() -> None:
+    """Engines that only map their weights are ready before they have read them all."""
+    lazy = {"process_bytes": int(1.7 * GIB), "devices": (int(1.7 * GIB), int(1.7 * GIB))}
+    assert "in a cache" in judge(evidence(**lazy)).reasons[0]
+    assert "in a cache" in judge(evidence(**lazy, unread=0.1)).reasons[0]
+    found = judge(evidence(**lazy, unread=0.3))
+    assert found.state == "refuted"
+    assert len(found.reasons) == 3
+    assert all("30.0 % of the weights are unread at ready" in why for why in found.reasons)
+    seen = {**WARM, "weights": look(0.7), "damon": True}
+    assert "DAMON" in judge(evidence(**seen, unread=0.0)).reasons[-1]
+    reasons = judge(evidence(**seen, unread=0.3)).reasons
+    assert reasons[-1] == "30.0 % of the weights were in no page cache at ready"
+    assert not any("DAMON" in why for why in reasons)

@@ -107,6 +107,7 @@ class Witnessing:
         engine_named = all(storage.devices_of(path) for path in _samples(engine_files))
         on_devices = self._missing("weights", self._files) if weights_named else 0
         on_devices += self._missing("engine", engine_files) if engine_named else 0
+        after = self._after.get("weights")
         fuse = str(self._storage["filesystem"]).startswith("fuse")
         return Evidence(
             mode=self._mode,
@@ -134,6 +135,7 @@ class Witnessing:
             damon=host.reclaims_idle_pages(),
             loading=self._loading,
             ranks=self._ranks,
+            unread=None if after is None or after.high is None else 1 - after.high,
         )
 
     def as_record(self, at_end: Optional[int]) -> dict[str, Any]:

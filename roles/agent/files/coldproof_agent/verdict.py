@@ -45,6 +45,7 @@ class Evidence(NamedTuple):
         ranks: processes of the server that each read the weights.
         dropped: resident share of the weights that drop_caches left; None if it was not looked at.
         same_boot: whether the boot id is still that of before a reboot (method reboot).
+        unread: share of the weights that was in no page cache at ready; None if not looked at.
     """
 
     mode: str
@@ -69,6 +70,7 @@ class Evidence(NamedTuple):
     damon: bool = False
     loading: Optional[Loading] = None
     ranks: int = 1
+    unread: Optional[float] = None
 
     @property
     def most_bytes(self) -> int:
@@ -165,17 +167,20 @@ def _judge_cold_bytes(
             # It reads by a way, or from a place, that no counter of ours sees.
             unproven.append(f"{seen.loading.why}: {_mib(read)} say nothing of the weights")
             return
-        refuted.append(_too_few(read, seen.expected_bytes))
+        rest = _rest(seen, seen.expected_bytes - read, "the rest was in a cache")
+        of = f"{_mib(read)} of {_mib(seen.expected_bytes)}"
+        refuted.append(f"the server read {of} expected bytes: {rest}")
     if read > COLD_BYTES_ABOVE * seen.most_bytes:
         flags.append("bytes_above_expected")
     if not seen.network:
         _judge_cold_devices(seen, read, refuted, unproven)
 
 
-def _too_few(read: int, expected: int) -> str:
-    return (
-        f"the server read {_mib(read)} of {_mib(expected)} expected bytes: the rest was in a cache"
-    )
+def _rest(seen: Evidence, missing: int, cached: str) -> str:
+    """Says what became of bytes that were not read: in no cache at ready, nobody delivered them."""
+    if seen.loading is not None or (seen.unread or 0) * seen.weights_bytes < COLD_BYTES * missing:
+        return cached
+    return f"{_percent(seen.unread)} of the weights are unread at ready, and in no page cache"
 
 
 def _judge_cold_network(seen: Evidence, read: int, refuted: list[str], unproven: list[str]) -> None:
@@ -221,10 +226,9 @@ def _judge_cold_devices(seen: Evidence, read: int, refuted: list[str], unproven:
         )
     for name, count in zip(("top", "leaf"), seen.devices):
         if count < COLD_BYTES * seen.device_bytes:
-            refuted.append(
-                f"the {name} block device read {_mib(count)} of {_mib(seen.device_bytes)} "
-                "expected bytes: a cache above it delivered the rest"
-            )
+            rest = _rest(seen, seen.device_bytes - count, "a cache above it delivered the rest")
+            of = f"{_mib(count)} of {_mib(seen.device_bytes)}"
+            refuted.append(f"the {name} block device read {of} expected bytes: {rest}")
 
 
 def _has_dropped(seen: Evidence) -> bool:
@@ -270,7 +274,9 @@ def _warm(seen: Evidence) -> Verdict:
         unproven += _by_design(seen, seen.loading, max(counted), allowed)
     elif max(counted) > allowed:
         refuted.append(f"the server read {_mib(max(counted))}: more than {_mib(int(allowed))}")
-    if refuted and seen.damon:
+    if refuted and seen.loading is None and (seen.unread or 0) > 1 - WARM_RESIDENT:
+        refuted.append(f"{_percent(seen.unread)} of the weights were in no page cache at ready")
+    elif refuted and seen.damon:
         refuted.append("DAMON runs on this kernel and may have taken idle pages out of the cache")
     state = "refuted" if refuted else "unproven" if unproven else "proven_warm"
     return Verdict(state, refuted + unproven, None, flags)
