@@ -4,7 +4,8 @@ Makes a fleet of sshd nodes on loopback (``--nodes``, default 20), measures a mo
 with probe.yml, then runs a playbook of ``ansible.builtin.ping`` with as many remote tasks on the
 same nodes with the same forks, and prints both with their ratio. CPU is user and system time of
 ansible-playbook and everything that it started (the ssh clients too), by wait4(2); what nodes do is
-not in it, because sshd and the agents are not its children. Polls count as the tasks they are.
+not in it, because sshd and the agents are not its children; where there are two processors, the
+nodes have half of them and the controller the others. Polls count as the tasks they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,10 @@ from tests.fleet.nodes import Fleet  # noqa: E402
 from tests.fleet.play import CONTROLLER_ACTIONS, controller_environment  # noqa: E402
 
 TARGET = 1.5
+# Nodes have processors of their own, as in life: half of them, and the controller the others.
+PROCESSORS = sorted(os.sched_getaffinity(0))
+NODES = PROCESSORS[len(PROCESSORS) // 2 :]
+CONTROLLERS = PROCESSORS[: len(PROCESSORS) // 2] or NODES
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ def run(directory: Path, inventory: Path, playbook: Path, forks: int) -> Cost:
             # Each run makes its own connections, whatever an earlier one left open.
             env=controller_environment(directory, log)
             | {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(directory / "cp")},
+            preexec_fn=partial(os.sched_setaffinity, 0, CONTROLLERS),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -102,6 +109,7 @@ def main() -> int:
     parser.add_argument("--forks", type=int, help="as many as nodes, unless given")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
+    os.sched_setaffinity(0, NODES)
     with tempfile.TemporaryDirectory(prefix="coldproof-bench-") as name:
         work = Path(name)
         fleet = Fleet(work / "fleet")
@@ -109,6 +117,7 @@ def main() -> int:
             "coldproof_engine": "reference",
             "coldproof_model": "random-4m",
             "coldproof_max_model_len": 2048,
+            "coldproof_repeats": 1,
             "coldproof_node_drained": True,
         }
         try:

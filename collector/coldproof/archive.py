@@ -6,10 +6,12 @@ Entries are sorted, stored uncompressed (zlib's output differs between versions)
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ MAIN = b"from coldproof_agent.cli import main\n\nraise SystemExit(main())\n"
 PACKAGE = "coldproof_agent"
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 MODE = 0o755
+PACKED = ".z64"
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def archive_bytes(source: Path, schemas: Path) -> bytes:
 def build(source: Path, schemas: Path, out: Path | None) -> Built:
     """Write the agent's archive to `out`, or to the user's cache if `out` is None.
 
-    An archive that is there already with the same bytes is left alone.
+    An archive that is there already with the same bytes is left alone. In the cache lies beside it
+    the text by which a module call carries it, made once and not for each node: zlib's, in base64.
     """
     data = archive_bytes(source, schemas)
     digest = hashlib.sha256(data).hexdigest()
@@ -64,6 +68,9 @@ def build(source: Path, schemas: Path, out: Path | None) -> Built:
         write_atomic(path, data, MODE)
     elif path.stat().st_mode & 0o777 != MODE:
         path.chmod(MODE)
+    packed = path.with_name(path.name + PACKED)
+    if out is None and not packed.is_file():
+        write_atomic(packed, base64.b64encode(zlib.compress(data, 9)), 0o644)
     return Built(path.absolute(), digest, changed)
 
 

@@ -7,7 +7,6 @@ against what the roles read: one node's nonsense must not reach a task that is r
 
 from __future__ import annotations
 
-import base64
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -46,8 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if known := arguments.get("known"):
             return {**result, **failure(joined([Refusal(**one) for one in known]))}
         if arguments.get("archive"):
-            data = Path(str(arguments["archive"])).read_bytes()
-            arguments["content"] = base64.b64encode(data).decode("ascii")
+            arguments["content"] = Path(f"{arguments['archive']}.z64").read_text("ascii")
         name = self._task.resolved_action or self._task.action
         try:
             given = self._execute_module(

@@ -19,7 +19,7 @@ options:
     description: The agent's archive on the controller. Left out, the one in O(state_dir) is run.
     type: path
   content:
-    description: The archive itself, as base64. The action plugin sets it from O(archive).
+    description: The archive itself, by zlib and base64. The action plugin sets it from O(archive).
     type: str
   state_dir:
     description: The agent's state folder on the node. A leading C(~) is the home of its user.
@@ -87,6 +87,7 @@ import os  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+import zlib  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
@@ -117,7 +118,7 @@ def main():
             deployed = deploy(folder, content, module.params["files"])
         elif content:
             archive = os.path.join(module.tmpdir, ARCHIVE)
-            put(archive, base64.b64decode(content), 0o700)
+            put(archive, unpacked(content), 0o700)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
         fail(module, "failed", {"code": "os_error", "message": reason}, folder, deployed)
@@ -128,9 +129,14 @@ def main():
 def deploy(folder, content, files):
     """Writes what differs, each file atomically. Returns the names that were written."""
     os.makedirs(folder, 0o755, exist_ok=True)
-    wanted = [(ARCHIVE, base64.b64decode(content), 0o755)] if content else []
+    wanted = [(ARCHIVE, unpacked(content), 0o755)] if content else []
     wanted += [(name, text.encode(), 0o600) for name, text in sorted(files.items())]
     return [name for name, data, mode in wanted if put(os.path.join(folder, name), data, mode)]
+
+
+def unpacked(content):
+    """Returns the archive's bytes."""
+    return zlib.decompress(base64.b64decode(content))
 
 
 def put(path, data, mode):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -92,7 +94,10 @@ def test_cache_is_named_by_hash(
     answer = json.loads(capsys.readouterr().out)
     name = f"coldproof-agent-{answer['sha256'][:16]}.pyz"
     assert answer["path"] == str(tmp_path / "cache" / "coldproof" / name)
-    assert Path(answer["path"]).read_bytes() == archive_bytes(source, schemas)
+    data = archive_bytes(source, schemas)
+    assert Path(answer["path"]).read_bytes() == data
+    packed = Path(answer["path"] + ".z64").read_bytes()
+    assert zlib.decompress(base64.b64decode(packed)) == data
 
 
 @pytest.mark.parametrize("missing", ["source", "schemas"])
