@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_report(commands)
     _add_compare(commands)
+    _add_review(commands)
     _add_campaign(commands)
     _add_intake(commands)
     _add_archive(commands)
@@ -112,6 +113,29 @@ def _add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
         default=[],
         metavar="FACT",
         help="compare although this differs, such as engine_version or kernel; may be repeated",
+    )
+
+
+def _add_review(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _add(
+        commands,
+        "review",
+        _review,
+        "hold a campaign against a policy of budgets",
+        "Says of each hardware class, tier and variant which service classes it serves, how long "
+        "restoring and rolling take at least, how long a startup probe must wait, and what to "
+        "change first. Writes capacity_review.md and capacity_review.json.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "campaign", type=Path, nargs="?", metavar="CAMPAIGN", help="the campaign's folder"
+    )
+    source.add_argument(
+        "--show-policy", action="store_true", help="print the policy that is the default"
+    )
+    parser.add_argument("--policy", type=Path, metavar="FILE.yml", help="the budgets")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: CAMPAIGN)"
     )
 
 
@@ -216,6 +240,16 @@ def _compare(options: argparse.Namespace) -> int:
     from coldproof.command_compare import run
 
     return run(options.base, options.new, options.out, frozenset(options.across))
+
+
+def _review(options: argparse.Namespace) -> int:
+    from coldproof.command_review import run
+    from coldproof.policy import default_text
+
+    if options.show_policy:
+        print(default_text(), end="")
+        return 0
+    return run(options.campaign, options.policy, options.out)
 
 
 def _open(options: argparse.Namespace) -> int:
