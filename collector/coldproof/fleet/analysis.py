@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from coldproof.fleet.ceilings import Ceiling, Use, ceilings, use_of
+from coldproof.fleet.differing import differing
 from coldproof.fleet.drift import Drift, drift
 from coldproof.fleet.families import Family, families
+from coldproof.fleet.findings import Finding, Unknown, findings
 from coldproof.fleet.hardware import Hardware, hardware_classes
 from coldproof.fleet.outliers import Judgement, Outlier, judge
 from coldproof.gather import Gathered
@@ -25,6 +27,8 @@ class Fleet:
     families: Sequence[Family]
     judgements: Sequence[Judgement]
     ceilings: Mapping[tuple[str, str], Ceiling]
+    findings: Sequence[Finding]
+    unknown: Sequence[Unknown]
 
     @cached_property
     def odd(self) -> Mapping[str, Sequence[Place]]:
@@ -52,6 +56,14 @@ class Fleet:
         """The number by which a hardware class is called, from 1."""
         return {kind: number for number, kind in enumerate(sorted(set(self.hardware.values())), 1)}
 
+    @cached_property
+    def of_node(self) -> Mapping[str, Sequence[Finding]]:
+        """The findings by node."""
+        found: dict[str, list[Finding]] = {}
+        for one in self.findings:
+            found.setdefault(one.node, []).append(one)
+        return found
+
     def use(self, group: Group) -> Use:
         """Return how much of its tier's ceiling a group used."""
         return use_of(group, self.ceilings)
@@ -62,6 +74,8 @@ def look(gathered: Gathered) -> Fleet:
     found = entries(gathered.runs, gathered.warm_only)
     hardware = hardware_classes(gathered.runs)
     kin = families(found, hardware)
+    own, silent = findings(gathered.runs)
+    odd, mute = differing(gathered.runs, hardware)
     return Fleet(
         gathered=gathered,
         entries=found,
@@ -69,4 +83,6 @@ def look(gathered: Gathered) -> Fleet:
         families=kin,
         judgements=[judge(family) for family in kin],
         ceilings=ceilings(gathered.runs),
+        findings=sorted({*own, *odd}),
+        unknown=sorted({*silent, *mute}),
     )

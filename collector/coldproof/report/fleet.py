@@ -9,6 +9,7 @@ from coldproof.fleet.ceilings import weights_bytes
 from coldproof.fleet.drift import FEWEST_PAIRS, Drift
 from coldproof.fleet.families import Family
 from coldproof.fleet.outliers import Judgement, Outlier
+from coldproof.report.findings import beside
 from coldproof.report.overview import DEMO, where
 from coldproof.runs import WEIGHTS_PHASE
 from coldproof.stats import EFFECT_FLOOR, EFFECT_FLOOR_S, in_seconds
@@ -136,7 +137,10 @@ def _judged(fleet: Fleet, one: Judgement) -> list[str]:
     if not one.outliers:
         return [f"{head}: no outlier.{short}"]
     two = " Of two nodes nobody knows which is the odd one." if one.judged == 2 else ""
-    listed = [f"  - {cell(odd.member.node)}, {told(odd)}" for odd in one.outliers]
+    listed = [
+        f"  - {cell(odd.member.node)}, {told(odd)}{beside(fleet, odd.member.node)}"
+        for odd in one.outliers
+    ]
     return [f"{head}: {plural(len(one.outliers), 'outlier')}.{two}{short}", *listed]
 
 

@@ -8,6 +8,7 @@ from coldproof.fleet.analysis import Fleet, look
 from coldproof.gather import Gathered
 from coldproof.report import evidence, overview
 from coldproof.report.configuration import configuration
+from coldproof.report.findings import found_on_nodes
 from coldproof.report.fleet import compared, outlier_bullets
 from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
@@ -32,6 +33,7 @@ def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),
         ("Nodes held against each other", compared(fleet)),
+        ("Findings on nodes", found_on_nodes(fleet)),
         ("What made no verdict, and why", evidence.left_out(gathered, found, fleet.odd)),
         ("What was left out of the input", evidence.exclusions(gathered)),
         ("Server and storage", [*configuration(gathered), *gpus(gathered)]),

@@ -20,6 +20,7 @@ from coldproof.fleet.outliers import threshold
 from coldproof.fleet.scatter import Series, scores
 from coldproof.gather import Gathered, NodeStatus
 from coldproof.groups import entries
+from coldproof.pool import Pool
 from coldproof.read_jsonl import read_records
 from coldproof.report.fleet import compared
 
@@ -33,7 +34,9 @@ def fleet_of(tmp_path: Path, *nodes: list[dict[str, Any]]) -> Fleet:
         synthetic.write_node(tmp_path, records)
         name = records[0]["node"]
         path = tmp_path / "nodes" / name / "runs.jsonl"
-        found = [record.run for record in read_records(path, "runs.jsonl", name, Exclusions())]
+        found = [
+            record.run for record in read_records(path, "runs.jsonl", name, Exclusions(), Pool())
+        ]
         assert all(found)
         runs += [run for run in found if run]
     names = sorted({run.node for run in runs})
