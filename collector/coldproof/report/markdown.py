@@ -12,6 +12,7 @@ from coldproof.report.findings import found_on_nodes
 from coldproof.report.fleet import compared, outlier_bullets
 from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
+from coldproof.report.limits import limits
 from coldproof.report.method import command, method
 from coldproof.text import cell, plural
 
@@ -25,13 +26,14 @@ COLUMNS = (
 def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
     """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
     fleet = fleet or look(gathered)
-    found, odd = fleet.entries, fleet.odd_places
-    verdicts = [*overview.verdicts(gathered, found, odd), *outlier_bullets(fleet)]
+    found = fleet.entries
+    verdicts = [*overview.verdicts(fleet), *outlier_bullets(fleet)]
     sections: list[tuple[str, Iterable[str]]] = [
         ("Verdict", verdicts),
-        ("Nodes, tiers and variants", _comparison(overview.comparison_table(gathered, found, odd))),
+        ("Nodes, tiers and variants", _comparison(overview.comparison_table(fleet))),
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),
+        ("What the storage can do", limits(fleet)),
         ("Nodes held against each other", compared(fleet)),
         ("Findings on nodes", found_on_nodes(fleet)),
         ("What made no verdict, and why", evidence.left_out(gathered, found, fleet.odd)),
@@ -39,7 +41,7 @@ def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
         ("Server and storage", [*configuration(gathered), *gpus(gathered)]),
         ("Method", method(gathered, found)),
         ("Repeat it", command(gathered)),
-        ("Interpretation", interpretation(gathered, found)),
+        ("Interpretation", interpretation(fleet)),
     ]
     lines = ["# Cold and warm starts by storage", "", _subtitle(gathered), ""]
     for title, body in sections:
