@@ -8,7 +8,7 @@ from coldproof.compare.facts import NAMES
 from coldproof.compare.match import FASTER, SAME, SLOWER, Row, compare, summary_line
 from coldproof.compare.render import document, markdown
 from coldproof.errors import InputError
-from coldproof.files import locked, write_atomic, write_json
+from coldproof.files import locked, write_atomic, write_document
 from coldproof.gather import gather_campaign
 
 MARKDOWN, JSON = "comparison.md", "comparison.json"
@@ -31,7 +31,7 @@ def run(base: Path, new: Path, out: Path | None, across: frozenset[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".report.lock"):
         write_atomic(folder / MARKDOWN, markdown(before, after, rows, across))
-        write_json(folder / JSON, document(before, after, rows, across, code))
+        write_document(folder / JSON, document(before, after, rows, across, code))
     print(f"{summary_line(rows)}\n\nComparison: {folder / MARKDOWN}")
     return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coldproof.files import locked, write_atomic, write_json
+from coldproof.files import locked, write_atomic, write_document
 from coldproof.fleet.analysis import look
 from coldproof.gather import gather_campaign
 from coldproof.policy import default_policy, load_policy
@@ -31,7 +31,7 @@ def run(campaign: Path, policy_file: Path | None, out: Path | None) -> int:
     target.mkdir(parents=True, exist_ok=True)
     with locked(target / ".report.lock"):
         write_atomic(target / MARKDOWN, markdown(found))
-        write_json(target / JSON, document(found, code))
+        write_document(target / JSON, document(found, code))
     why = f" ({'; '.join(found.reasons)})" if found.reasons else ""
     print(f"{found.verdict}: policy {policy.name}{why}\n\nReview: {target / MARKDOWN}")
     return code

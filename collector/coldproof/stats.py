@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 EFFECT_FLOOR = 0.10  # of the median it is held against
@@ -50,6 +51,24 @@ def summarise(values: Iterable[float]) -> Summary | None:
     if not found:
         return None
     return Summary(len(found), statistics.median(found), found[0], found[-1])
+
+
+def summarise_without(ordered: Sequence[float], value: float) -> Summary | None:
+    """Return the summary of sorted values without one that is `value`, in constant time.
+
+    None if nothing remains. Raises ValueError if `value` is not among them.
+    """
+    place = bisect.bisect_left(ordered, value)
+    if place == len(ordered) or ordered[place] != value:
+        raise ValueError(f"{value} is not among the values")
+    count = len(ordered) - 1
+    if not count:
+        return None
+
+    def at(position: int) -> float:
+        return ordered[position + (position >= place)]
+
+    return Summary(count, (at((count - 1) // 2) + at(count // 2)) / 2, at(0), at(count - 1))
 
 
 def in_seconds(value: float) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from coldproof.fleet.findings import Finding, Unknown
+from coldproof.fleet.findings import Finding, Unknown, for_a_shell
 from coldproof.fleet.hardware import Hardware, storage_of
 from coldproof.runs import Run, dig
 
@@ -74,12 +74,15 @@ def _odd(
 
 def _number(value: str) -> str:
     """Return a value for a command line: the number of a size, else the value."""
-    return str(2 * int(value.split()[0])) if value.endswith(" KiB") else value[:100]
+    if value.endswith(" KiB"):
+        return str(2 * int(value.split()[0]))
+    return for_a_shell(value, "THE_CLASS_VALUE")
 
 
 def _device(run: Run) -> str:
     devices = dig(run.record, "storage", "devices")
-    return str(devices[-1])[:40] if isinstance(devices, list) and devices else "DEVICE"
+    last = devices[-1] if isinstance(devices, list) and devices else None
+    return for_a_shell(last, "DEVICE")
 
 
 def _kernel(record: Mapping[str, Any]) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from coldproof.groups import Group
 from coldproof.stats import beyond_floor
 
 FEWEST_PAIRS = 4  # three pairs in order are chance in one of 18 cases
+MOST_PAIRS = 300  # the work grows with their square; no plan has more
+EXACT_PAIRS = 10  # above, the normal approximation of S is good to a tenth of its chance
 CHANCE = 0.01
 
 
@@ -31,7 +35,7 @@ def drift(group: Group) -> Drift | None:
     Kendall's S of cold and of warm starts over the pairs' order, summed, against all orders
     being alike; and the Theil-Sen slope of cold ones times the way must pass the effect floor.
     """
-    pairs = sorted(group.pairs, key=lambda pair: pair.cold.order)
+    pairs = sorted(group.pairs, key=lambda pair: pair.cold.order)[:MOST_PAIRS]
     if len(pairs) < FEWEST_PAIRS:
         return None
     cold = [pair.cold.load_s or 0.0 for pair in pairs]
@@ -56,6 +60,9 @@ def _slope(values: Sequence[float]) -> float:
 
 def _chance(agreement: int, count: int) -> float:
     """Return how often two random orders of `count` agree with time that much or more."""
+    if count > EXACT_PAIRS:
+        variance = 2 * count * (count - 1) * (2 * count + 5) / 18
+        return 2 * NormalDist().cdf(-max(0, agreement - 1) / math.sqrt(variance))
     ways = _orders(count)
     most = len(ways) - 1  # S = most - 2 x inversions, in each of the two orders
     total = sum(ways) ** 2

@@ -9,6 +9,7 @@ from typing import Any
 
 from coldproof.fleet.ceilings import number
 from coldproof.runs import Run, dig
+from coldproof.text import plural
 
 GIB = 1 << 30
 ROOM = 0.9  # of the memory; the rest is the processes' own
@@ -20,6 +21,13 @@ STORAGE_LINK_FIX = (
     "reseat the device, look at the slot and the BIOS's link settings; check with: "
     "lspci -vv | grep -E 'Non-Volatile|LnkCap:|LnkSta:'"
 )
+MISSING = "the compile caches were missing"
+CHANGING = "the compile caches keep changing"
+CACHES_FIX = (
+    "keep the engine's caches on a writable, persistent path (vLLM: "
+    "VLLM_CACHE_ROOT=/var/cache/vllm) and prime it again"
+)
+PASTABLE = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./+-]{0,199}")
 LEADING = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -125,8 +133,7 @@ def _compiled(record: Mapping[str, Any]) -> Telling | None:
         return None
     if not count:
         return []
-    python = dig(record, "engine", "python")
-    command = python if isinstance(python, str) and python else "python3"
+    command = for_a_shell(dig(record, "engine", "python"), "python3")
     evidence = f"{count:.0f} of the engine's Python sources have no .pyc file"
     return [("no .pyc files", evidence, f"{command} -m compileall -q -j 0 SITE_PACKAGES")]
 
@@ -182,23 +189,26 @@ def _leading(value: object) -> float | None:
 
 def _caches(runs: Sequence[Run]) -> list[Finding]:
     """Compile caches that were empty or changed in starts that should have found them whole."""
-    found = []
+    seen: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         if run.mode == "prime" or run.fresh_caches or run.compile == "disabled":
             continue
-        name = f"run {run.seq:04d}" if run.seq is not None else run.run_id[:80]
         if run.compile == "miss" or dig(run.record, "compile_cache", "before", "files") == 0:
-            what, kind = "the compile caches were missing", "began without them"
+            seen.setdefault((MISSING, run.node, run.tier), []).append(run)
         elif run.compile_changed:
-            what, kind = "the compile caches keep changing", "changed them"
-        else:
-            continue
-        fix = (
-            "keep the engine's caches on a writable, persistent path (vLLM: "
-            "VLLM_CACHE_ROOT=/var/cache/vllm) and prime it again"
-        )
-        found.append(Finding(what, f"{run.mode} {name} {kind}", fix, run.node, run.tier))
+            seen.setdefault((CHANGING, run.node, run.tier), []).append(run)
+    found = []
+    for (what, node, tier), starts in seen.items():
+        first = starts[0]
+        name = f"{first.seq:04d}" if first.seq is not None else first.run_id[:80]
+        evidence = f"{plural(len(starts), 'start')}, first: {first.mode} run {name}"
+        found.append(Finding(what, evidence, CACHES_FIX, node, tier))
     return found
+
+
+def for_a_shell(text: object, otherwise: str) -> str:
+    """Return a node's word for a command that somebody will paste; a placeholder if it is odd."""
+    return text if isinstance(text, str) and PASTABLE.fullmatch(text) else otherwise
 
 
 OF_NODE: Mapping[str, Callable[[Mapping[str, Any]], Telling | None]] = {

@@ -14,9 +14,10 @@ from coldproof.fleet.families import Family, Member
 from coldproof.fleet.scatter import FEWEST_STARTS, Series, scores
 from coldproof.groups import Group
 from coldproof.runs import Run
-from coldproof.stats import Summary, beyond_floor, summarise
+from coldproof.stats import Summary, beyond_floor, summarise, summarise_without
 
 TABLE = "thresholds.json"
+PHASES_READ = 64  # no engine has more; a node may claim any number
 
 
 @dataclass(frozen=True)
@@ -134,41 +135,45 @@ def _mode(members: Sequence[Member], mode: str, limit: float) -> list[Outlier]:
         )
         for member in able
     ]
+    medians = sorted(one.median for one in series)
+    phases: _PhaseTable | None = None  # of all nodes, made when the first outlier needs it
     found = []
-    for position, (member, one, score) in enumerate(zip(able, series, scores(series), strict=True)):
+    for member, one, score in zip(able, series, scores(series), strict=True):
         if abs(score) <= limit:
             continue
-        rest = [*series[:position], *series[position + 1 :]]
-        own = summarise(one.values)
-        others = summarise(other.median for other in rest)
+        own, others = summarise(one.values), summarise_without(medians, one.median)
         if own is None or others is None or not beyond_floor(one.median, others.median):
             continue
-        shift = _shift(member, [one for one in able if one is not member], starts, score)
+        phases = phases or _PhaseTable([_phases(starts(other.group)) for other in able])
+        shift = phases.shift(_phases(starts(member.group)), math.copysign(1.0, score))
         found.append(Outlier(member, mode, own, others, one.failed, score, limit, shift))
     return found
 
 
-def _shift(
-    member: Member,
-    others: Sequence[Member],
-    starts: Callable[[Group], Sequence[Run]],
-    score: float,
-) -> PhaseShift | None:
-    own = _phases(starts(member.group))
-    rest = [_phases(starts(other.group)) for other in others]
-    shifts = []
-    for name, took in own.items():
-        typical = summarise(phases.get(name, 0.0) for phases in rest if phases)
-        if typical:
-            shifts.append(PhaseShift(name, took, typical.median))
-    if not shifts:
-        return None
-    return max(shifts, key=lambda shift: math.copysign(1.0, score) * shift.seconds)
+class _PhaseTable:
+    """The nodes' median seconds of each phase, sorted: the rest of all but one is found at once."""
+
+    def __init__(self, nodes: Sequence[dict[str, float]]) -> None:
+        told = [phases for phases in nodes if phases]
+        self._ordered = {
+            name: sorted(phases.get(name, 0.0) for phases in told)
+            for name in dict.fromkeys(name for phases in told for name in phases)
+        }
+
+    def shift(self, own: dict[str, float], way: float) -> PhaseShift | None:
+        """Return the phase that is longest beyond the others' median (shortest if `way` < 0)."""
+        shifts = [
+            PhaseShift(name, took, others.median)
+            for name, took in own.items()
+            for others in [summarise_without(self._ordered[name], took)]
+            if others
+        ]
+        return max(shifts, key=lambda shift: way * shift.seconds) if shifts else None
 
 
 def _phases(runs: Sequence[Run]) -> dict[str, float]:
     """Return the median seconds of each phase."""
     told = [run.phases for run in runs if run.phases]
-    names = dict.fromkeys(name for phases in told for name in phases)
+    names = list(dict.fromkeys(name for phases in told for name in phases))[:PHASES_READ]
     found = {name: summarise(phases.get(name, 0.0) for phases in told) for name in names}
     return {name: summary.median for name, summary in found.items() if summary}

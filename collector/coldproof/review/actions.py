@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.families import Family, Member
-from coldproof.fleet.outliers import Outlier
+from coldproof.fleet.outliers import PHASES_READ, Outlier
 from coldproof.groups import PAIRS_NEEDED, Entry, Group
 from coldproof.report.judge import shows_effect
 from coldproof.runs import WEIGHTS_PHASE
@@ -123,7 +123,9 @@ def _storage(fleet: Fleet, family: Family) -> Iterable[Action]:
 def _floor(family: Family) -> Iterable[Action]:
     """The longest phase that is there when everything is warm."""
     able = [member.group for member in family.members if member.group.sufficient]
-    names = dict.fromkeys(name for group in able for run in group.warm for name in run.phases)
+    names = list(
+        dict.fromkeys(name for group in able for run in group.warm for name in run.phases)
+    )[:PHASES_READ]
     took = {
         name: _over(
             summarise(run.phases[name] for run in group.warm if name in run.phases)
