@@ -11,7 +11,7 @@ from coldproof.groups import PAIRS_NEEDED, Entry
 from coldproof.policy import Policy, ServiceClass
 from coldproof.report.overview import absent
 from coldproof.runs import Run
-from coldproof.stats import Summary, in_percent, in_seconds, summarise
+from coldproof.stats import in_percent, in_seconds
 from coldproof.text import plural
 
 MEETS, FAILS = "meets", "fails"
@@ -24,8 +24,8 @@ NAMED = 5
 class Assessment:
     """One class against one family, or against a row without any proven start (`kin` is None).
 
-    `room_s` is budget less the slowest start, seconds: negative means over it. `why` is not safe
-    to print.
+    `slowest` of the `starts` proven ones on nodes with enough evidence is what counts: no median
+    is taken over nodes. `why` is not safe to print.
     """
 
     service: ServiceClass
@@ -36,9 +36,14 @@ class Assessment:
     variant: str
     nodes: Sequence[str]
     verdict: str
-    summary: Summary | None
-    room_s: float | None
+    starts: int
+    slowest: Run | None
     why: str
+
+    @property
+    def room_s(self) -> float | None:
+        """Budget less the slowest start, seconds; None without one."""
+        return None if self.slowest is None else self.budget_s - (self.slowest.load_s or 0.0)
 
 
 def assess(fleet: Fleet, policy: Policy) -> list[Assessment]:
@@ -111,7 +116,6 @@ def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> 
     able = [member for member in members if _enough(member, mode)]
     short = [member.node for member in members if not _enough(member, mode)]
     slowest = _slowest(able, mode)
-    summary = summarise(run.load_s for run in _runs(able, mode) if run.load_s is not None)
     failed = [run for member in members for run in member.failed]
     verdict, why = MEETS, ""
     if failed:
@@ -133,8 +137,8 @@ def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> 
         variant=family.kin.variant,
         nodes=[member.node for member in members],
         verdict=verdict,
-        summary=summary,
-        room_s=budget - (slowest.load_s or 0.0) if slowest else None,
+        starts=len(_runs(able, mode)),
+        slowest=slowest,
         why=why,
     )
 
@@ -148,7 +152,7 @@ def _bare(service: ServiceClass, mode: str, budget: float, entry: Entry) -> Asse
         verdict, why = NOT_JUDGED, WARM_ONLY
     place = entry.place
     return Assessment(
-        service, mode, budget, None, place.tier, place.variant, [place.node], verdict, None, None,
+        service, mode, budget, None, place.tier, place.variant, [place.node], verdict, 0, None,
         why,
     )  # fmt: skip
 

@@ -11,7 +11,6 @@ from coldproof.review.assess import Assessment
 from coldproof.review.probes import Probe
 from coldproof.review.restore import Restore
 from coldproof.review.result import Review
-from coldproof.stats import Summary
 
 SCHEMA = "coldproof.review/1"
 
@@ -84,7 +83,9 @@ def _assessment(fleet: Fleet, one: Assessment) -> dict[str, Any]:
         "budget_s": one.budget_s,
         "verdict": one.verdict,
         "room_s": _rounded(one.room_s),
-        "starts": _summary(one.summary),
+        "starts": one.starts,
+        "slowest_s": _rounded(one.slowest.load_s) if one.slowest else None,
+        "slowest_run_id": one.slowest.run_id if one.slowest else None,
         "why": one.why,
     }
 
@@ -116,17 +117,6 @@ def _probe(one: Probe) -> dict[str, Any]:
         "failure_threshold": one.failure_threshold,
         "ready_timeout_s": one.ready_timeout_s,
         "ready_timeout_variable": one.variable,
-    }
-
-
-def _summary(summary: Summary | None) -> dict[str, Any] | None:
-    if summary is None:
-        return None
-    return {
-        "n": summary.n,
-        "median_s": _rounded(summary.median),
-        "low_s": _rounded(summary.low),
-        "high_s": _rounded(summary.high),
     }
 
 

@@ -75,7 +75,7 @@ def _passing(review: Review, demo: str) -> list[str]:
     mine = [one for one in review.assessments if one.service.required and one.verdict == "meets"]
     return [
         f"- {demo}{cell(one.service.name)}, {_place(one)}: meets {in_seconds(one.budget_s)} s, "
-        f"{_room(one)} of room; slowest of {one.summary.n if one.summary else 0} starts on "
+        f"{_room(one)} of room; slowest of {one.starts} starts on "
         f"{plural(len(one.nodes), 'node')}"
         for one in mine
     ][:ROWS_LISTED]
@@ -84,6 +84,12 @@ def _passing(review: Review, demo: str) -> list[str]:
 def _place(one: Assessment) -> str:
     nodes = f"{one.nodes[0]}" if len(one.nodes) == 1 else plural(len(one.nodes), "node")
     return f"{cell(one.tier)}/{cell(one.variant)} {one.mode} on {cell(nodes)}"
+
+
+def _slowest_of(one: Assessment) -> str:
+    if one.slowest is None:
+        return NOT_HERE
+    return f"{in_seconds(one.slowest.load_s or 0.0)} ({cell(one.slowest.node)}) of {one.starts}"
 
 
 def _why(one: Assessment) -> str:
@@ -116,7 +122,7 @@ def _budgets(review: Review) -> list[str]:
             str(len(one.nodes)),
             one.mode,
             in_seconds(one.budget_s),
-            one.summary.bare() if one.summary else NOT_HERE,
+            _slowest_of(one),
             one.verdict,
             _room(one),
             cell(one.why, 600),
@@ -124,7 +130,7 @@ def _budgets(review: Review) -> list[str]:
         for one in review.assessments[:ROWS_LISTED]
     ]
     head = ("service class", "required", "hardware", "tier", "variant", "scope", "nodes", "start",
-            "budget, s", "starts, s", "verdict", "room", "why")  # fmt: skip
+            "budget, s", "slowest, s", "verdict", "room", "why")  # fmt: skip
     if not rows:
         return ["Nothing was measured that a class of the policy applies to."]
     classes = [

@@ -23,6 +23,7 @@ from coldproof.groups import entries
 from coldproof.pool import Pool
 from coldproof.read_jsonl import read_records
 from coldproof.report.fleet import compared
+from coldproof.report.terminal import short_table
 
 SEEDS = 200
 MOST_ALARMS = 6
@@ -101,6 +102,9 @@ def test_a_slow_device_among_eight_is_named_with_the_reason(tmp_path: Path, seed
     assert (outlier.member.node, outlier.mode) == ("gpu-05", "cold")
     assert outlier.shift is not None
     assert outlier.shift.name == "weights"
+    lines = short_table(fleet.gathered).splitlines()
+    assert lines[-1].startswith("Outlier: gpu-05 nvme/default, cold: ")
+    assert lines[-1].endswith("s slower, mostly in the phase weights")
     text = "\n".join(compared(fleet))
     assert "8 nodes judged" in text
     assert "gpu-05, nvme/default, cold: " in text
