@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from coldproof.runs import Run, dig
 
 GIB = 1 << 30
-SAME_MEMORY = 1.03  # kernels keep a little back, and not everywhere the same
+STEPS = 16  # of the power of two below: 3 to 6 %
 UNKNOWN = "hardware not recorded"
 
 
 class Hardware(NamedTuple):
-    """What must be equal for two nodes to be of one class; memory in GiB of the largest alike."""
+    """What must be equal for two nodes to be of one class; memory in GiB, as it was sold."""
 
     gpus: str
     cpu: str
@@ -40,20 +40,18 @@ class Storage(NamedTuple):
 def hardware_classes(runs: Iterable[Run]) -> Mapping[str, Hardware]:
     """Return the hardware of each node by its first record that tells it; others are absent.
 
-    Nodes whose memory differs by 3 % or less from the next larger one's count as alike.
+    No node's claims play a part in another's class.
     """
     told: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         if run.node not in told and _bytes(run) and dig(run.record, "host", "cores"):
             told[run.node] = run.record
-    memory = {node: _whole(dig(record, "host", "mem_total_bytes")) for node, record in told.items()}
-    steps = _steps(set(memory.values()))
     return {
         node: Hardware(
             gpus=_gpus(record),
             cpu=str(dig(record, "host", "cpu") or dig(record, "host", "arch") or "unknown CPU"),
             cores=_whole(dig(record, "host", "cores")),
-            memory_gib=steps[memory[node]],
+            memory_gib=_as_sold(_whole(dig(record, "host", "mem_total_bytes"))),
             virtual=dig(record, "host", "virtual") is True,
         )
         for node, record in told.items()
@@ -81,15 +79,14 @@ def _whole(value: object) -> int:
     return int(value) if usable and isinstance(value, int) else 0
 
 
-def _steps(sizes: set[int]) -> dict[int, int]:
-    """Return by memory size the GiB of the largest size that is reached in steps of 3 %."""
-    found: dict[int, int] = {}
-    above, top = 0, 0
-    for size in sorted(sizes, reverse=True):
-        top = top if above and above <= size * SAME_MEMORY else size
-        above = size
-        found[size] = round(top / GIB)
-    return found
+def _as_sold(size: int) -> int:
+    """Return GiB rounded up to a sixteenth of the power of two below, at least 1.
+
+    Kernels keep one to three percent back, and not everywhere the same; what was put in lies on
+    such a step or just below.
+    """
+    step = max(1 << (size.bit_length() - 1), STEPS * GIB) // STEPS
+    return -(-size // step) * step // GIB
 
 
 def _gpus(record: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from bench import synthetic
 from coldproof.exclusions import Exclusions
 from coldproof.fleet.analysis import Fleet, look
 from coldproof.fleet.drift import drift
+from coldproof.fleet.hardware import hardware_classes
 from coldproof.fleet.outliers import threshold
 from coldproof.fleet.scatter import Series, scores
 from coldproof.gather import Gathered, NodeStatus
@@ -43,6 +45,10 @@ def fleet_of(tmp_path: Path, *nodes: list[dict[str, Any]]) -> Fleet:
     names = sorted({run.node for run in runs})
     status = {name: NodeStatus("complete") for name in names}
     return look(Gathered("synthetic", False, None, {}, status, runs))
+
+
+def runs_of(records: list[dict[str, Any]]) -> list[Any]:
+    return [SimpleNamespace(node=one["node"], record=one) for one in records]
 
 
 def identical(
@@ -171,6 +177,19 @@ def test_memory_that_a_kernel_keeps_back_makes_no_class(tmp_path: Path) -> None:
         )
     )
     assert len(fleet_of(tmp_path, *nodes).classes) == 2
+
+
+@pytest.mark.parametrize(
+    ("gib", "sold"), [(125.87, 128), (503.5, 512), (512, 512), (251.4, 256), (0.4, 1), (15.6, 16),
+                      (188.7, 192), (7.7, 8)]
+)  # fmt: skip
+def test_memory_is_named_as_it_was_sold(gib: float, sold: int) -> None:
+    told = synthetic.node_records(
+        "gpu-01", np.random.default_rng(0),
+        host={"cpu": "x", "cores": 2, "mem_total_bytes": int(gib * (1 << 30))},
+    )  # fmt: skip
+    (kind,) = hardware_classes(runs_of(told)).values()
+    assert kind.memory_gib == sold
 
 
 def test_two_pairs_are_not_judged_and_named(tmp_path: Path) -> None:
