@@ -48,7 +48,9 @@ def run(directory: Path, inventory: Path, playbook: Path, forks: int) -> Cost:
                 *("-i", str(inventory), "-l", "gpu-nodes", "-f", str(forks)),
             ],
             cwd=directory,
-            env=controller_environment(directory, log),
+            # Each run makes its own connections, whatever an earlier one left open.
+            env=controller_environment(directory, log)
+            | {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(directory / "cp")},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

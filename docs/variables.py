@@ -21,7 +21,7 @@ HEAD = """# Variables
 
 def document() -> str:
     """Returns the Markdown text of docs/variables.md."""
-    main = yaml.safe_load(SPECS.read_text(encoding="utf-8"))["argument_specs"]["main"]
+    main = yaml.safe_load(SPECS.read_text(encoding="utf-8"))["argument_specs"]["variables"]
     parts = [HEAD, _prose(main["description"]), ""]
     parts += ["| variable | type | default |", "|---|---|---|"]
     for name, spec in main["options"].items():

@@ -106,8 +106,8 @@ def load(folder: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def note(folder: Path, document: Any) -> None:
-    """Store what became of nodes: `document` is {"nodes": {name: {"status", ...}}}.
+def note(folder: Path, document: Any) -> dict[str, dict[str, str | None]]:
+    """Store what became of nodes, and return it: `document` is {"nodes": {name: {"status", ...}}}.
 
     An entry that is not usable is noted as that node's own failure, because nodes have their part
     in what is said of them, and one of them must not keep the others' entries from being noted.
@@ -122,6 +122,7 @@ def note(folder: Path, document: Any) -> None:
         campaign = load(folder)
         campaign["nodes"] = {**campaign["nodes"], **entries}
         write_json(folder / FILE, campaign)
+    return entries
 
 
 def _entry(given: Any) -> dict[str, str | None]:

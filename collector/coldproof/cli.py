@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from coldproof import __version__, archive, campaign, intake
+from coldproof import __version__, archive, campaign, conclude, intake
 from coldproof.errors import InputError
 
 EPILOG = (
@@ -141,7 +141,7 @@ def _add_review(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_campaign(commands: Commands[argparse.ArgumentParser]) -> None:
     group = commands.add_parser(
-        "campaign", help="open a campaign, or note what became of its nodes", epilog=EPILOG
+        "campaign", help="open a campaign, or conclude what became of its nodes", epilog=EPILOG
     ).add_subparsers(required=True, metavar="ACTION")
     parser = _add(
         group,
@@ -165,12 +165,13 @@ def _add_campaign(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--check", action="store_true", help="say what would be; write nothing")
     parser = _add(
         group,
-        "note",
-        _note,
-        "note what became of nodes",
+        "conclude",
+        _conclude,
+        "take in what was fetched, and note what became of nodes",
         'Reads JSON on stdin: {"nodes": {"gpu-01": {"status": "refused", "code": "...", '
-        '"message": "...", "variable": "..."}}}. Status is one of '
-        f"{', '.join(campaign.STATUSES)}.",
+        '"message": "...", "variable": "..."}}, "lost": {"gpu-02": "what ssh said"}, "fetched": '
+        '{"gpu-03": {"archive": "FILE.tar", "otherwise": null}}}, each part optional. Status is '
+        f"one of {', '.join(campaign.STATUSES)}. Prints JSON: what became of each of these nodes.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="the campaign's folder")
 
@@ -271,8 +272,8 @@ def _open(options: argparse.Namespace) -> int:
     return 0
 
 
-def _note(options: argparse.Namespace) -> int:
-    campaign.note(options.directory, _stdin())
+def _conclude(options: argparse.Namespace) -> int:
+    print(json.dumps(conclude.conclude(options.directory, _stdin())))
     return 0
 
 

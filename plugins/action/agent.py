@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
-import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,19 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "collector"))
+
+from coldproof.following import failure, unreachable  # noqa: E402
+from coldproof.variables.rules import Refusal, joined  # noqa: E402
+
 MOST_ITEMS = 100_000
 MOST_TEXT = 1 << 16
 # Minutes of two months; bytes of an exbibyte.
 MOST_MINUTES = 90_000
 MOST_BYTES = 1 << 60
+# Results are text and logs of bounded size: megabytes.
+MOST_RESULTS = 256 << 20
 # What Ansible says of a module that did not get as far as an answer.
 OF_ANSIBLE = ("msg", "rc", "exception", "stderr", "module_stdout", "module_stderr")
 
@@ -35,6 +43,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Returns what the module returns as far as it is usable, or an outcome why not."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
+        if known := arguments.get("known"):
+            return {**result, **failure(joined([Refusal(**one) for one in known]))}
         if arguments.get("archive"):
             data = Path(str(arguments["archive"])).read_bytes()
             arguments["content"] = base64.b64encode(data).decode("ascii")
@@ -44,22 +54,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 module_name=name, module_args=arguments, task_vars=task_vars
             )
         except AnsibleConnectionFailure as error:
-            result.update(failure("unreachable", "unreachable", one_line(str(error))))
+            result.update(failure(unreachable(str(error))))
         else:
             result.update(accepted(str(arguments["argv"][0]), given))
         return result
-
-
-def one_line(text: str) -> str:
-    """Returns the first and the last line of what ssh said, without its frames of @."""
-    lines = [line.strip() for line in re.sub("@{5,}", "", text).splitlines() if line.strip()]
-    return " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
-
-
-def failure(status: str, code: str, message: str, variable: str = "") -> dict[str, Any]:
-    """Returns a result that fails with an outcome, as campaign.json keeps it."""
-    outcome = {"status": status, "code": code, "message": message, "variable": variable}
-    return {"failed": True, "msg": message, "outcome": outcome}
 
 
 def accepted(command: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +79,22 @@ def accepted(command: str, given: dict[str, Any]) -> dict[str, Any]:
             f"the answer to its agent's command {command} is not usable: field {bad} is missing or "
             "of the wrong type; look at the node's Python, or run clean.yml on it"
         )
-        return {**kept, **failure("failed", "bad_answer", message)}
+        return {**kept, **failure(_failed("bad_answer", message))}
+    if command == "pack" and given["answer"]["bytes"] > MOST_RESULTS:
+        message = (
+            f"{given['answer']['bytes']} bytes of results are more than {MOST_RESULTS}; they are "
+            f"still on the node, in {given['folder']}"
+        )
+        return {**kept, **failure(_failed("too_large", message))}
     kept.update({name: given[name] for name in COMMON})
     if given.get("failed"):
         outcome = {name: given["outcome"][name] for name in FAILED["outcome"]}
-        return {**kept, **failure(**outcome)}
+        return {**kept, **failure(outcome)}
     return {**kept, "answer": given["answer"]}
+
+
+def _failed(code: str, message: str) -> dict[str, str]:
+    return {"status": "failed", "code": code, "message": message, "variable": ""}
 
 
 def _interpreter(facts: Any) -> dict[str, str]:

@@ -25,10 +25,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("argv", "stdin", "consumes"))
+    _VALID_ARGS = frozenset(("argv", "stdin"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs ``python -m coldproof ARGV`` and returns rc, stdout and stderr."""
+        """Runs ``python -m coldproof ARGV`` and returns rc, stdout, stderr, and JSON as answer."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         argv = [str(word) for word in self._task.args.get("argv") or ()]
         if not argv:
@@ -43,11 +43,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             check=False,
         )
         result.update(rc=done.returncode, stdout=done.stdout, stderr=done.stderr, changed=True)
+        if done.stdout.startswith("{"):
+            result["answer"] = json.loads(done.stdout)
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
             result.update(failed=True, msg=said[-1])
-        elif self._task.args.get("consumes"):
-            Path(str(self._task.args["consumes"])).unlink(missing_ok=True)
         return result
 
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "collector"))
+
+from coldproof.following import Followed, failure, judge, unreachable  # noqa: E402
 
 # The agent writes 2 KiB at most.
 MOST_BYTES = 4096
@@ -34,22 +41,37 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """The action of one task, in a worker process of the controller."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("state_dir", "campaign"))
+    _VALID_ARGS = frozenset(("state_dir", "campaign", "follow"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Returns what the node printed and what that says; no answer is not a failure."""
+        """Returns what the node printed and what that says; no answer is not a failure.
+
+        With ``follow``: also whether the agent has ended, and a failure with the outcome if it is
+        not complete.
+        """
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._task.check_mode:
             return {**result, "skipped": True}
-        words = {name: str(self._task.args[name]) for name in sorted(self._VALID_ARGS)}
+        folder, campaign = (str(self._task.args[name]) for name in ("state_dir", "campaign"))
+        follow = self._task.args.get("follow")
         try:
-            done = self._low_level_execute_command(script(**words), executable="/bin/sh")
-        except AnsibleConnectionFailure:
-            raise
+            done = self._low_level_execute_command(script(folder, campaign), executable="/bin/sh")
+        except AnsibleConnectionFailure as error:
+            if follow is None:
+                raise
+            return {**result, "ended": True, **failure(unreachable(str(error)))}
         except AnsibleError as error:  # of sudo, say
             done = {"stdout": "", "stderr": str(error)}
         said = {name: str(done.get(name) or "") for name in ("stdout", "stderr")}
-        return {**result, **said, **read(said["stdout"]), "changed": False}
+        seen = {**said, **read(said["stdout"]), "changed": False}
+        if follow is not None:
+            seen |= judge(seen, campaign, followed(follow))
+        return {**result, **seen}
+
+
+def followed(given: Mapping[str, Any]) -> Followed:
+    """Returns the agent that the task follows: what a template gives may be a number as text."""
+    return Followed(int(given["pid"]), str(given["boot_id"]), float(given["limit_s"]))
 
 
 def script(state_dir: str, campaign: str) -> str:

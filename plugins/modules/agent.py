@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     required: true
+  known:
+    description: Refusals that are known already. With any, the node is not touched, and refused.
+    type: list
+    elements: dict
+    default: []
   renamed:
     description: Names of variables that the agent knows, and what they are called here.
     type: dict
@@ -98,6 +103,7 @@ def main():
             "files": {"type": "dict", "default": {}, "no_log": True},
             "deploy": {"type": "bool", "default": False},
             "argv": {"type": "list", "elements": "str", "required": True},
+            "known": {"type": "list", "elements": "dict", "default": []},
             "renamed": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

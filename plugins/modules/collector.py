@@ -21,9 +21,6 @@ options:
   stdin:
     description: What it reads. A dictionary is given as JSON.
     type: raw
-  consumes:
-    description: A file on the controller that is deleted if the command succeeded.
-    type: path
 """
 
 EXAMPLES = """
@@ -41,6 +38,10 @@ stdout:
   description: What it printed.
   returned: always
   type: str
+answer:
+  description: What it printed, where that is JSON.
+  returned: if the command prints JSON
+  type: dict
 stderr:
   description: What it said of errors.
   returned: always

@@ -23,6 +23,13 @@ options:
     description: Name of the campaign.
     type: str
     required: true
+  follow:
+    description:
+      - The agent that is followed, as C(pid), C(boot_id) (the boot on which it went on, or empty)
+        and C(limit_s) (how long it is followed, in seconds, for messages).
+      - With it, an agent that is not complete is a failure with RV(outcome), which a rescue sees,
+        and so is a node that cannot be reached.
+    type: dict
 """
 
 EXAMPLES = """
@@ -55,6 +62,18 @@ alive:
   description: Whether the agent that wrote the status lives.
   returned: always
   type: bool
+ended:
+  description: Whether to look no more.
+  returned: with O(follow)
+  type: bool
+reboot:
+  description: Whether the agent asks for a reboot.
+  returned: with O(follow)
+  type: bool
+outcome:
+  description: Why it is not complete, as status, code, message and variable.
+  returned: failure
+  type: dict
 stdout:
   description: What the node printed.
   returned: always

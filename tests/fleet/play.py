@@ -16,7 +16,7 @@ LIMIT_S = 280
 # These run on the controller, whatever the host.
 CONTROLLER_ACTIONS = {
     "assert", "collector", "debug", "fail", "include_role", "include_tasks", "meta", "set_fact",
-    "validate_argument_spec",
+    "settings",
 }  # fmt: skip
 
 

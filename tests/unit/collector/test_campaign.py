@@ -192,12 +192,11 @@ def test_note_without_nodes_is_refused(tmp_path: Path, document: Any) -> None:
 def test_parallel_notes_are_all_kept(tmp_path: Path) -> None:
     names = [f"n{number}" for number in range(12)]
     first = open_at(tmp_path, request(tuple(names)), NOW)
-    command = [sys.executable, "-m", "coldproof", "campaign", "note", str(first.directory)]
+    command = [sys.executable, "-m", "coldproof", "campaign", "conclude", str(first.directory)]
     source = Path(campaign.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(source)}
-    running = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, text=True) for _ in names
-    ]
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+    running = [subprocess.Popen(command, env=environment, **pipe) for _ in names]
     for name, process in zip(names, running, strict=True):
         assert process.stdin is not None
         process.stdin.write(json.dumps({"nodes": {name: {"status": "failed", "message": name}}}))

@@ -24,9 +24,8 @@ def load(path: Path) -> Any:
 
 
 def specs() -> dict[str, Any]:
-    options: dict[str, Any] = load(INTERFACE / "meta/argument_specs.yml")["argument_specs"]["main"][
-        "options"
-    ]
+    document = load(INTERFACE / "meta/argument_specs.yml")["argument_specs"]
+    options: dict[str, Any] = document["variables"]["options"]
     return options
 
 

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import random
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
+from coldproof.variables import secrets
 from coldproof_agent import redact
 
-VARS = Path(__file__).resolve().parents[3] / "roles/preflight/vars/main/secrets.yml"
 KEY = "sk-canary-5f2c9d71"
-EMPTY: dict[str, Any] = {
-    "coldproof_container_args": [],
-    "coldproof_engine_command": [],
-    "coldproof_engine_args": [],
-    "coldproof_engine_env": {},
-    "coldproof_variants": [{"name": "default"}],
-}
-
-
-@cache
-def rules() -> dict[str, Any]:
-    loaded: dict[str, Any] = DataLoader().load_from_file(str(VARS), trusted_as_template=True)
-    return loaded
+ONE: dict[str, Any] = {"coldproof_variants": [{"name": "default"}]}
 
 
 def found(**variables: Any) -> list[tuple[str, str]]:
     """Returns where the rule finds secrets: variable and name."""
-    templar = Templar(DataLoader(), variables={**rules(), **EMPTY, **variables})
-    named = templar.template(trust_as_template("{{ __preflight_secrets }}"))
-    return [(str(variable), str(name)) for variable, name in named]
+    return secrets.find({**ONE, **variables})
 
 
 def args(*words: str) -> list[tuple[str, str]]:
