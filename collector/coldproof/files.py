@@ -66,6 +66,16 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def write_document(path: Path, value: Any) -> None:
+    """Replace `path` by `value`, which holds nodes' texts, as indented JSON in strict UTF-8.
+
+    Half characters, which UTF-8 cannot hold, become question marks: one node's text must not make
+    the file unreadable.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomic(path, text.encode("utf-8", "replace"))
+
+
 def read_json(path: Path, limit: int = 16 << 20) -> Any:
     """Return the JSON document in `path`; InputError if it is none or over `limit` bytes."""
     try:

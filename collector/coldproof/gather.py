@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from coldproof.errors import InputError
 from coldproof.exclusions import Exclusions
 from coldproof.merge import Origin, merge_files, merge_node
 from coldproof.names import is_node
+from coldproof.pool import Pool
 from coldproof.runs import Run
 
 
@@ -80,16 +83,17 @@ def gather_campaign(folder: Path) -> Gathered:
         )
         for node, entry in document.get("nodes", {}).items()
     }
-    exclusions = Exclusions()
+    exclusions, pool = Exclusions(), Pool()
     runs: list[Run] = []
-    for path in sorted((folder / "nodes").glob("*")):
-        if path.name.startswith("."):
-            continue
-        if not is_node(path.name) or path.is_symlink() or not path.is_dir():
-            exclusions.add("", f"nodes/{path.name}", 0, "", "not the folder of a node")
-            continue
-        nodes.setdefault(path.name, NodeStatus("unlisted"))
-        runs += merge_node(path, Origin(path.name, document.get("campaign")), exclusions)
+    with _uncollected():
+        for path in sorted((folder / "nodes").glob("*")):
+            if path.name.startswith("."):
+                continue
+            if not is_node(path.name) or path.is_symlink() or not path.is_dir():
+                exclusions.add("", f"nodes/{path.name}", 0, "", "not the folder of a node")
+                continue
+            nodes.setdefault(path.name, NodeStatus("unlisted"))
+            runs += merge_node(path, Origin(path.name, document.get("campaign")), exclusions, pool)
     return Gathered(
         name=name,
         demo=document.get("demo", False),
@@ -115,6 +119,23 @@ def gather_files(paths: Sequence[Path]) -> Gathered:
         runs=runs,
         exclusions=exclusions,
     )
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the cyclic collector from visiting what is gathered, now and later.
+
+    It would walk all records again and again as they grow, and they hold no cycles: reading ten
+    thousand nodes took more than ten times as long as one thousand.
+    """
+    active = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if active:
+            gc.enable()
 
 
 def _document(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from coldproof.errors import InputError
 from coldproof.exclusions import Exclusions
 from coldproof.names import split_run_id
+from coldproof.pool import Pool
 from coldproof.read_csv import Row, read_rows
 from coldproof.read_jsonl import Record, read_records
 from coldproof.runs import Run
@@ -33,12 +34,15 @@ class Origin:
     campaign: str | None
 
 
-def merge_node(folder: Path, origin: Origin, exclusions: Exclusions) -> list[Run]:
-    """Return the runs of the node whose fetched files lie in `folder`, in their order."""
+def merge_node(folder: Path, origin: Origin, exclusions: Exclusions, pool: Pool) -> list[Run]:
+    """Return the runs of the node whose fetched files lie in `folder`, in their order.
+
+    What records of several nodes have in common is kept once, in `pool`.
+    """
     runs: dict[str, Run] = {}
     blocked: set[str] = set()
     if _present(folder / JSONL):
-        records = read_records(folder / JSONL, JSONL, origin.node, exclusions)
+        records = read_records(folder / JSONL, JSONL, origin.node, exclusions, pool)
         runs, blocked = _records(records, origin, exclusions)
     if _present(folder / CSV):
         try:

@@ -12,6 +12,7 @@ from coldproof.exclusions import Exclusions
 from coldproof.files import canonical_json, sha256_text
 from coldproof.lines import Line, decode, open_regular, read_lines
 from coldproof.names import split_run_id
+from coldproof.pool import Pool
 from coldproof.runs import COMPILE, MODES, OUTCOMES, STATES, Run, contradiction, dig, seconds
 
 SCHEMA = "coldproof.run/1"
@@ -39,8 +40,13 @@ class _RejectedError(Exception):
         self.field, self.reason = field, reason
 
 
-def read_records(path: Path, label: str, node: str, exclusions: Exclusions) -> Iterator[Record]:
-    """Yield the records of `path`; what is excluded is listed and yielded without a run."""
+def read_records(
+    path: Path, label: str, node: str, exclusions: Exclusions, pool: Pool
+) -> Iterator[Record]:
+    """Yield the records of `path`; what is excluded is listed and yielded without a run.
+
+    Equal parts of records are shared by way of `pool`.
+    """
     stream = open_regular(path)
     if stream is None:
         exclusions.add(node, label, 0, "", "not a readable regular file")
@@ -51,16 +57,17 @@ def read_records(path: Path, label: str, node: str, exclusions: Exclusions) -> I
                 reason = f"over {RECORD_LIMIT} records: rest unread"
                 exclusions.add(node, label, line.number, "", reason)
                 return
-            record = _record(line, label, node, exclusions)
+            record = _record(line, label, node, exclusions, pool)
             if record is not None:
                 yield record
 
 
-def _record(line: Line, label: str, node: str, exclusions: Exclusions) -> Record | None:
+def _record(line: Line, label: str, node: str, exclusions: Exclusions, pool: Pool) -> Record | None:
     document: Any = None
+    digest = ""
     try:
-        document, replaced = _parse(line)
-        run = _run(document, node)
+        document, digest, replaced = _parse(line)
+        run = _run(document, digest, node, pool)
         if replaced:
             reason = f"record kept: {replaced} bytes that are not UTF-8 were replaced"
             exclusions.add(node, label, line.number, "", reason)
@@ -70,31 +77,34 @@ def _record(line: Line, label: str, node: str, exclusions: Exclusions) -> Record
     if not isinstance(document, dict):
         return None
     run_id = document.get("run_id")
-    digest = sha256_text(canonical_json(document)) if run else ""
     return Record(line.number, run_id if isinstance(run_id, str) else None, digest, run)
 
 
-def _parse(line: Line) -> tuple[Any, int]:
+def _parse(line: Line) -> tuple[Any, str, int]:
+    """Return the document, the hash of all but its checksum, and how many bytes were replaced."""
     if line.fault:
         raise _RejectedError("", line.fault)
     text, replaced = decode(line.data)
     try:
         document = json.loads(text, parse_constant=_no_constant)
-        canonical_json(document)
+        content = document
+        if isinstance(document, dict):
+            content = {name: value for name, value in document.items() if name != "checksum"}
+        digest = sha256_text(canonical_json(content))
     except (ValueError, RecursionError) as error:
         torn = "not JSON" if line.complete else "torn last line"
         raise _RejectedError("", f"{torn} ({str(error)[:80]})") from error
-    return document, replaced
+    return document, digest, replaced
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _run(document: Any, node: str) -> Run:
+def _run(document: Any, digest: str, node: str, pool: Pool) -> Run:
     if not isinstance(document, dict):
         raise _RejectedError("", "not a JSON object")
-    _check_origin(document, node)
+    _check_origin(document, digest, node)
     for name in REQUIRED:
         if name not in document:
             raise _RejectedError(name, "missing")
@@ -106,14 +116,15 @@ def _run(document: Any, node: str) -> Run:
     if outcome == "ready" and load_s is None:
         raise _RejectedError("load_s", "null, though the outcome is ready")
     phases, phase_flags = _phases(document["phases"], load_s)
+    text, share = pool.text, pool.optional
     return Run(
         node=node,
         run_id=_text(document, "run_id"),
         seq=_integer(document, "seq"),
-        tier=_text(document, "tier"),
-        variant=_text(document, "variant"),
+        tier=text(_text(document, "tier")),
+        variant=text(_text(document, "variant")),
         mode=mode,
-        model=_optional(document.get("model")) or "",
+        model=text(_optional(document.get("model")) or ""),
         max_model_len=str(_whole(document.get("max_model_len")) or ""),
         load_s=load_s,
         elapsed_s=seconds(document.get("elapsed_s")),
@@ -121,33 +132,31 @@ def _run(document: Any, node: str) -> Run:
         outcome=outcome,
         outcome_detail=_optional(document.get("outcome_detail")),
         state=state,
-        scope=_optional(document["scope"]),
+        scope=share(_optional(document["scope"])),
         method=_optional(document.get("method")),
         compile=_one_of(document, "compile", COMPILE),
         compile_changed=_boolean(document.get("compile_changed")),
         engine=_optional(dig(document, "engine", "name")) or "",
         pair=_whole(document["pair"]),
         concurrency=_whole(document.get("concurrency")),
-        manifest=_optional(dig(document, "weights", "manifest")),
+        manifest=share(_optional(dig(document, "weights", "manifest"))),
         resolution_s=seconds(document.get("resolution_s")),
         engine_version=_optional(dig(document, "engine", "version")),
-        phases=phases,
+        phases={text(name): length for name, length in phases.items()},
         flags=(*_texts(document.get("flags")), *phase_flags),
         reasons=_texts(document.get("reasons")),
-        record=document,
+        record=pool.record(document, ready=outcome == "ready"),
     )
 
 
-def _check_origin(document: Mapping[str, Any], node: str) -> None:
+def _check_origin(document: Mapping[str, Any], digest: str, node: str) -> None:
     schema = document.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, str) and schema.startswith("coldproof.run/")
         hint = "written by a newer coldproof: update the controller" if newer else "no run record"
         raise _RejectedError("schema", f"{str(schema)[:40]!r}: {hint}")
-    if "checksum" in document:
-        content = {name: value for name, value in document.items() if name != "checksum"}
-        if document["checksum"] != sha256_text(canonical_json(content)):
-            raise _RejectedError("checksum", "does not match the record")
+    if "checksum" in document and document["checksum"] != digest:
+        raise _RejectedError("checksum", "does not match the record")
     if document.get("node") != node:
         raise _RejectedError("node", f"names node {str(document.get('node'))[:128]}")
     identity = split_run_id(_text(document, "run_id"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+EFFECT_FLOOR = 0.10  # of the median it is held against
+EFFECT_FLOOR_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,24 @@ def summarise(values: Iterable[float]) -> Summary | None:
     return Summary(len(found), statistics.median(found), found[0], found[-1])
 
 
+def summarise_without(ordered: Sequence[float], value: float) -> Summary | None:
+    """Return the summary of sorted values without one that is `value`, in constant time.
+
+    None if nothing remains. Raises ValueError if `value` is not among them.
+    """
+    place = bisect.bisect_left(ordered, value)
+    if place == len(ordered) or ordered[place] != value:
+        raise ValueError(f"{value} is not among the values")
+    count = len(ordered) - 1
+    if not count:
+        return None
+
+    def at(position: int) -> float:
+        return ordered[position + (position >= place)]
+
+    return Summary(count, (at((count - 1) // 2) + at(count // 2)) / 2, at(0), at(count - 1))
+
+
 def in_seconds(value: float) -> str:
     """Return seconds with two decimals below 100, one above."""
     return f"{value:.2f}" if abs(value) < 99.995 else f"{value:.1f}"
@@ -62,3 +84,9 @@ def in_times(value: float) -> str:
 def in_percent(value: float) -> str:
     """Return a fraction as whole percent."""
     return f"{100 * value:.0f}"
+
+
+def beyond_floor(value: float, base: float) -> bool:
+    """Whether `value` is off `base` by at least 10 % and 2 s: less is called the same."""
+    apart = abs(value - base)
+    return apart >= EFFECT_FLOOR_S and apart >= EFFECT_FLOOR * base

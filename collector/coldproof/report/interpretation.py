@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from coldproof.fleet.analysis import Fleet
 from coldproof.gather import Gathered
 from coldproof.groups import PAIRS_NEEDED, Entry, Group
 from coldproof.report.judge import (
@@ -16,6 +15,7 @@ from coldproof.report.judge import (
     meets,
     shows_effect,
 )
+from coldproof.report.limits import model
 from coldproof.report.overview import DEMO, where
 from coldproof.report.tables import table
 from coldproof.stats import summarise
@@ -40,8 +40,9 @@ REFERENCE_NOTE = (
 )
 
 
-def interpretation(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
+def interpretation(fleet: Fleet) -> list[str]:
     """Return the section: budgets, what of the difference is storage, an SRE's sentence."""
+    gathered, found = fleet.gathered, fleet.entries
     lines = _engine(gathered)
     pairs = [(entry, group) for entry in found for group in entry.groups if not entry.warm_only]
     warm = [
@@ -71,16 +72,18 @@ def interpretation(gathered: Gathered, found: Sequence[Entry]) -> list[str]:
         "",
     ]
     for entry, group in pairs:
-        lines.append(f"- {_demo(gathered)}{_label(entry, group)}: {sentence(entry, group)}")
+        lines.append(f"- {_demo(gathered)}{_label(entry, group)}: {sentence(fleet, entry, group)}")
     return [*lines, *warm]
 
 
-def sentence(entry: Entry, group: Group) -> str:
+def sentence(fleet: Fleet, entry: Entry, group: Group) -> str:
     """Return how much slower, what of it is storage, and what an SRE would say."""
     effect, cold = group.effect, group.cold_s
     if not group.sufficient or effect is None or cold is None:
         return f"{INSUFFICIENT} ({plural(len(group.pairs), 'proven pair')} of {PAIRS_NEEDED})."
-    return f"{effect_sentence(group)} {_advice(group)}{_first_start(entry, group, cold.median)}"
+    explained = model(group, fleet.use(group))
+    first = _first_start(entry, group, cold.median)
+    return f"{effect_sentence(group)}{explained} {_advice(group)}{first}"
 
 
 def _advice(group: Group) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from coldproof.fleet.analysis import Fleet, look
 from coldproof.gather import Gathered
-from coldproof.groups import entries, odd_manifests
 from coldproof.report import evidence, overview
 from coldproof.report.configuration import configuration
+from coldproof.report.findings import found_on_nodes
+from coldproof.report.fleet import compared, outlier_bullets
 from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
+from coldproof.report.limits import limits
 from coldproof.report.method import command, method
 from coldproof.text import cell, plural
 
@@ -20,22 +23,25 @@ COLUMNS = (
 )
 
 
-def render(gathered: Gathered) -> bytes:
+def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
     """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
-    found = entries(gathered.runs, gathered.warm_only)
-    differing = odd_manifests(found)
-    odd = {place for places in differing.values() for place in places}
+    fleet = fleet or look(gathered)
+    found = fleet.entries
+    verdicts = [*overview.verdicts(fleet), *outlier_bullets(fleet)]
     sections: list[tuple[str, Iterable[str]]] = [
-        ("Verdict", overview.verdicts(gathered, found, odd)),
-        ("Nodes, tiers and variants", _comparison(overview.comparison_table(gathered, found, odd))),
+        ("Verdict", verdicts),
+        ("Nodes, tiers and variants", _comparison(overview.comparison_table(fleet))),
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),
-        ("What made no verdict, and why", evidence.left_out(gathered, found, differing)),
+        ("What the storage can do", limits(fleet)),
+        ("Nodes held against each other", compared(fleet)),
+        ("Findings on nodes", found_on_nodes(fleet)),
+        ("What made no verdict, and why", evidence.left_out(gathered, found, fleet.odd)),
         ("What was left out of the input", evidence.exclusions(gathered)),
         ("Server and storage", [*configuration(gathered), *gpus(gathered)]),
         ("Method", method(gathered, found)),
         ("Repeat it", command(gathered)),
-        ("Interpretation", interpretation(gathered, found)),
+        ("Interpretation", interpretation(fleet)),
     ]
     lines = ["# Cold and warm starts by storage", "", _subtitle(gathered), ""]
     for title, body in sections:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from coldproof.fleet.analysis import Fleet
 from coldproof.gather import Gathered, NodeStatus
 from coldproof.groups import Entry, Group, Place
+from coldproof.report.comparisons import nodes, tiers_and_variants
 from coldproof.report.judge import (
     INSUFFICIENT,
     WARM_ONLY,
@@ -14,6 +16,7 @@ from coldproof.report.judge import (
     same_storage,
     verdict,
 )
+from coldproof.report.limits import in_short
 from coldproof.report.tables import table
 from coldproof.runs import Run
 from coldproof.stats import Summary, summarise
@@ -22,7 +25,7 @@ from coldproof.text import cell, listing
 DEMO = "DEMO on this machine"
 HEAD = (
     "node", "tier", "variant", "scope", "cold, s", "warm, s", "pairs", "factor",
-    "cache effect", "storage's share", "flags",
+    "cache effect", "storage's share", "ceiling", "flags",
 )  # fmt: skip
 
 
@@ -31,8 +34,9 @@ def where(place: Place) -> str:
     return f"{cell(place.node)}, {cell(place.inside)}"
 
 
-def verdicts(gathered: Gathered, found: Sequence[Entry], odd: Collection[Place]) -> list[str]:
-    """Return the verdicts, one bullet a row, then the nodes without one."""
+def verdicts(fleet: Fleet) -> list[str]:
+    """Return the verdicts, one bullet a row, then the nodes without one, then comparisons."""
+    gathered, found, odd = fleet.gathered, fleet.entries, fleet.odd_places
     demo = f"{DEMO}: " if gathered.demo else ""
     lines: list[str] = []
     for entry in found:
@@ -46,7 +50,7 @@ def verdicts(gathered: Gathered, found: Sequence[Entry], odd: Collection[Place])
             lines.append(f"- {demo}{where(entry.place)}: {_without_proof(entry)}")
     lines += [f"- {demo}{cell(name)}: {reason}" for name, reason in absent(gathered)]
     if len(lines) > 1:
-        lines += _comparison(demo, found, odd)
+        lines += [*nodes(fleet, demo), *tiers_and_variants(fleet, demo)]
     return lines or [f"- {demo}insufficient evidence: this campaign has neither nodes nor runs."]
 
 
@@ -72,12 +76,12 @@ def reason(node: NodeStatus, has_runs: bool) -> str:
     return f"{node.status}{said}{hint}{kept}"
 
 
-def comparison_table(gathered: Gathered, found: Sequence[Entry], odd: Collection[Place]) -> str:
+def comparison_table(fleet: Fleet) -> str:
     """Return the table: a row for each node, tier and variant, and for nodes without one."""
+    gathered, found, odd = fleet.gathered, fleet.entries, fleet.odd_places
     rows: list[list[str]] = []
     for entry in found:
-        mixed = len(entry.groups) > 1
-        rows += [_row(entry, group, odd, mixed) for group in entry.groups]
+        rows += [_row(fleet, entry, group) for group in entry.groups]
         if not entry.groups and not entry.unproven:
             rows.append(_bare_row(entry, flags(entry, None, odd, False)))
         if entry.unproven:
@@ -130,7 +134,7 @@ def _names(place: Place) -> list[str]:
     return [cell(place.node), cell(place.tier), cell(place.variant)]
 
 
-def _row(entry: Entry, group: Group, odd: Collection[Place], mixed: bool) -> list[str]:
+def _row(fleet: Fleet, entry: Entry, group: Group) -> list[str]:
     cold, warm = group.cold_s, group.warm_s
     factor, effect, share = group.factor, group.effect, group.share
     return [
@@ -142,7 +146,8 @@ def _row(entry: Entry, group: Group, odd: Collection[Place], mixed: bool) -> lis
         factor.factor() if factor else "-",
         effect.seconds() if effect else "-",
         share.percent() if share else "-",
-        flags(entry, group, odd, mixed),
+        in_short(fleet.use(group)) if group.cold else "-",
+        flags(entry, group, fleet.odd_places, len(entry.groups) > 1),
     ]
 
 
@@ -172,7 +177,7 @@ def _unproven_row(entry: Entry) -> list[str]:
             text += "".join(f"; {count} {told} ({outcome})" for outcome, count in outcomes(runs))
         text += f"; {WARM_ONLY}" if entry.warm_only else ""
         text += f"; {same_storage(entry)}" if entry.same_storage else ""
-    return [*_names(entry.place), "-", *cells, "-", "-", "-", "-", text]
+    return [*_names(entry.place), "-", *cells, "-", "-", "-", "-", "-", text]
 
 
 def _without_proof(entry: Entry) -> str:
@@ -189,33 +194,3 @@ def _without_proof(entry: Entry) -> str:
         else f"{INSUFFICIENT}: no proven start"
     )
     return f"{none} (of {starts}: {told})."
-
-
-def _comparison(demo: str, found: Sequence[Entry], odd: Collection[Place]) -> list[str]:
-    """Compare nodes that measured the same thing under the same circumstances."""
-    alike: dict[tuple[str, ...], list[Group]] = {}
-    for entry in found:
-        for group in entry.groups:
-            if group.sufficient and entry.place not in odd:
-                key = (entry.place.tier, entry.place.variant, *map(str, _alike(group)))
-                alike.setdefault(key, []).append(group)
-    lines = []
-    for key, groups in sorted(alike.items()):
-        colds = [(group.place.node, group.cold_s) for group in groups]
-        ranked = sorted(
-            [(node, cold) for node, cold in colds if cold],
-            key=lambda item: (item[1].median, item[0]),
-        )
-        if len(ranked) < 2:
-            continue
-        (fast, fast_s), (slow, slow_s) = ranked[0], ranked[-1]
-        apart = "" if slow_s.low > fast_s.high else " Their ranges overlap."
-        lines.append(
-            f"- {demo}{cell('/'.join(key[:2]))} over {len(ranked)} nodes, cold: fastest "
-            f"{cell(fast)} {fast_s.seconds()}, slowest {cell(slow)} {slow_s.seconds()}.{apart}"
-        )
-    return lines
-
-
-def _alike(group: Group) -> tuple[object, ...]:
-    return tuple(group.circumstances.facts.values())

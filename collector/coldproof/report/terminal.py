@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from coldproof.fleet.analysis import look
+from coldproof.fleet.outliers import Outlier
 from coldproof.gather import Gathered
-from coldproof.groups import PAIRS_NEEDED, Entry, Group, entries
+from coldproof.groups import PAIRS_NEEDED, Entry, Group
 from coldproof.report.judge import distinctions
 from coldproof.report.overview import DEMO
 from coldproof.stats import Summary, in_percent, in_seconds, in_times
@@ -21,8 +24,9 @@ LEGEND = (
 
 
 def short_table(gathered: Gathered) -> str:
-    """Return one line a node, tier and variant, and one for each node without any."""
-    found = entries(gathered.runs, gathered.warm_only)
+    """Return one line a node, tier and variant, one for each node without any, and outliers."""
+    fleet = look(gathered)
+    found = fleet.entries
     rows = [(_row(entry, group), _apart(entry, group)) for entry in found for group in entry.groups]
     rows += [(_empty(entry), "") for entry in found if not entry.groups]
     rows = sorted((_cut(row), apart) for row, apart in rows)
@@ -36,7 +40,13 @@ def short_table(gathered: Gathered) -> str:
     lines += [f"{text:<{columns[0]}}  {_reason(gathered, name)}" for name, text in shown.items()]
     title = [DEMO] if gathered.demo else []
     return "\n".join(
-        [*title, _line(HEAD, columns), *(line[:TOTAL].rstrip() for line in lines), LEGEND]
+        [
+            *title,
+            _line(HEAD, columns),
+            *(line[:TOTAL].rstrip() for line in lines),
+            LEGEND,
+            *(words(_outlier(one), TOTAL) for one in fleet.outliers),
+        ]
     )
 
 
@@ -56,6 +66,15 @@ def _line(row: Sequence[str], columns: Sequence[int]) -> str:
         for number, (text, width) in enumerate(zip(row, columns, strict=True))
     ]
     return "  ".join(cells).rstrip()
+
+
+def _outlier(one: Outlier) -> str:
+    place = f"{one.member.node} {one.member.group.place.inside}"
+    if math.isinf(one.difference):
+        return f"Outlier: {place}, {one.mode}: its starts fail"
+    way = "slower" if one.difference > 0 else "faster"
+    phase = f", mostly in the phase {one.shift.name}" if one.shift else ""
+    return f"Outlier: {place}, {one.mode}: {in_seconds(abs(one.difference))} s {way}{phase}"
 
 
 def _reason(gathered: Gathered, name: str) -> str:

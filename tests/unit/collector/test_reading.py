@@ -14,12 +14,15 @@ from coldproof.cli import main
 from coldproof.exclusions import Exclusions
 from coldproof.gather import gather_campaign
 from coldproof.merge import Origin, merge_node
+from coldproof.pool import Pool
 from coldproof.runs import Run
 
 
 def read(lab: Any, node: str = "gpu-01") -> tuple[list[Run], list[tuple[str, int, str, str]]]:
     exclusions = Exclusions()
-    runs = merge_node(lab.folder / "nodes" / node, Origin(node, lab.campaign_id), exclusions)
+    runs = merge_node(
+        lab.folder / "nodes" / node, Origin(node, lab.campaign_id), exclusions, Pool()
+    )
     return runs, [(item.file, item.line, item.field, item.reason) for item in exclusions.listed()]
 
 

@@ -18,6 +18,7 @@ EVIL = (
 )
 TITLES = [
     "Verdict", "Nodes, tiers and variants", "First start ever", "Where the time goes",
+    "What the storage can do", "Nodes held against each other", "Findings on nodes",
     "What made no verdict, and why", "What was left out of the input", "Server and storage",
     "Method", "Repeat it", "Interpretation",
 ]  # fmt: skip
@@ -240,7 +241,7 @@ def test_hostile_text_ends_no_cell_and_is_no_markup(lab: Any) -> None:
         for line in lab.section(report, "Nodes, tiers and variants").splitlines()
         if line.startswith("| gpu-01")
     ]
-    assert {line.count("|") for line in rows} == {12}
+    assert {line.count("|") for line in rows} == {13}
     assert len(pipes) <= 5
 
 
