@@ -1,0 +1,101 @@
+"""The report's Markdown as blocks. Only what coldproof.report writes is understood, no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+BULLET = re.compile(r"- (.*)")
+FENCE = re.compile(r"(`{3,})$")
+RIGHT = re.compile(r"-+:$")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of level 1 to 3."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Lines that stand together."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list without order."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the columns in `right` hold numbers. Each row has as many cells as the head."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: frozenset[int]
+
+
+Block = Heading | Paragraph | Bullets | Code | Table
+
+
+def blocks(markdown: str) -> Iterator[Block]:
+    """Return the blocks of a report in their order; inline markup is left in their texts."""
+    lines = markdown.split("\n")
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        end = at + 1
+        if fence := FENCE.match(line):
+            while end < len(lines) and lines[end] != fence[1]:
+                end += 1
+            yield Code("\n".join(lines[at + 1 : end]))
+            end += 1
+        elif line.startswith("#"):
+            marks, _, text = line.partition(" ")
+            yield Heading(min(len(marks), 3), text)
+        elif line.startswith("|"):
+            end = _while(lines, at, lambda one: one.startswith("|"))
+            yield _table(lines[at:end])
+        elif BULLET.match(line):
+            end = _while(lines, at, lambda one: BULLET.match(one) is not None)
+            yield Bullets([one[2:] for one in lines[at:end]])
+        elif line.strip():
+            end = _while(lines, at, _plain)
+            yield Paragraph(" ".join(lines[at:end]))
+        at = end
+
+
+def _while(lines: Sequence[str], start: int, belongs: Callable[[str], bool]) -> int:
+    end = start
+    while end < len(lines) and belongs(lines[end]):
+        end += 1
+    return end
+
+
+def _plain(line: str) -> bool:
+    begins = line.startswith(("#", "|")) or FENCE.match(line) or BULLET.match(line)
+    return bool(line.strip()) and not begins
+
+
+def _table(lines: Sequence[str]) -> Table:
+    head, marks, *rows = [_cells(line) for line in lines]
+    right = frozenset(column for column, mark in enumerate(marks) if RIGHT.search(mark))
+    return Table(head, rows, right)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
