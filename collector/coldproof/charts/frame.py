@@ -15,7 +15,7 @@ NARROW = 62  # characters of a line that fit 360 pixels
 MARGIN = 8  # pixels
 GUTTER = 38  # pixels left of the axis: the word of each lane
 TITLE_LINE, LINE, KEY_LINE, PANEL = 17, 15, 17, 40
-ROWS_A_PAGE = 20  # a page of them fits a sheet of A4
+ROWS_A_PAGE = 16  # a page of them fits a sheet of A4
 MOST_PAGES = 50
 XMLNS = "http://www.w3.org/2000/svg"
 
@@ -97,7 +97,7 @@ class Frame:
     draw: Callable[[str, int], Markup]
 
     def pages(self, rows: Sequence[Row]) -> list[Chart]:
-        """Return a chart for each twenty rows, at most fifty; the last one says what is left."""
+        """Return a chart for each sixteen rows, at most fifty; the last one says what is left."""
         starts = range(0, min(len(rows), ROWS_A_PAGE * MOST_PAGES), ROWS_A_PAGE)
         return [self._page(rows, start, number) for number, start in enumerate(starts, 1)]
 

@@ -19,7 +19,7 @@ TITLE = "Where the time goes: phases, cold beside warm"
 NOTES = (
     (
         "Each bar is one proven start: the one with the median load_s (of an even number the "
-        "faster of the middle two). The line below it is the range of all n."
+        "faster of the middle two). Beside it the median, below it a line: the range of all n."
     ),
     "Rows of a tier and variant: the slowest cold start first.",
 )
@@ -160,7 +160,7 @@ def _lane(
     if bar.summary.n > 1:
         parts.append(_range(axis, bar.summary, y + BAR + 2.5))
     far = "» " if axis.beyond(load_s) else ""
-    parts.append(beside(f"{far}{in_seconds(load_s)} n={bar.summary.n}", y + 10))
+    parts.append(beside(f"{far}{in_seconds(bar.summary.median)} n={bar.summary.n}", y + 10))
     return joined(*parts)
 
 

@@ -13,7 +13,7 @@ INLINE = re.compile(r"\*\*(.+?)\*\*|`([^`]+)`")
 VALUE_AND_RANGE = re.compile(r"(unproven: )?(-?[\d.]+(?: ?[%sx])?) (\(.*|n=\d+)")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 LEAD = re.compile(r"([^:*`]{1,80}): ")
-ITEMS_SHOWN = 12
+MOST_ITEMS, ITEMS_SHOWN = 16, 12
 BRIEF = 16  # characters of a row's name that is never broken
 TALL = 25  # rows beyond which a table scrolls within itself, its head in sight
 MARKED = "UNPROVEN"
@@ -49,14 +49,15 @@ def _plain(text: str) -> Markup:
 
 
 def _bullets(items: Sequence[str]) -> Markup:
-    shown, rest = items[:ITEMS_SHOWN], items[ITEMS_SHOWN:]
-    if len(rest) < 4:
-        shown, rest = items, []
-    first = element("ul", *map(_item, shown))
-    if not rest:
-        return first
-    more = element("ul", *map(_item, rest))
-    return joined(first, element("details", element("summary", f"{len(rest)} more"), more))
+    """Return a list; of a long one what the report stresses and the first ones, the rest folded."""
+    ranked = sorted(items, key=lambda item: "**" not in item)
+    if len(items) <= MOST_ITEMS:
+        return element("ul", *map(_item, items))
+    more = element("ul", *map(_item, ranked[ITEMS_SHOWN:]))
+    return joined(
+        element("ul", *map(_item, ranked[:ITEMS_SHOWN])),
+        element("details", element("summary", f"{len(items) - ITEMS_SHOWN} more"), more),
+    )
 
 
 def _item(text: str) -> Markup:

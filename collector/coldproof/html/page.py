@@ -18,6 +18,7 @@ SECTION = {"starts": "Nodes, tiers and variants", "phases": "Where the time goes
 LAST = "Charts"
 BEFORE = {"starts": 2}  # blocks of the section that come before the chart; others: one
 PAGES_INLINE = 10
+SHEET = 850  # pixels: a higher chart is printed on a sheet of its own
 SKIP = "Skip to the verdict"
 FOOTER = (
     "Written by coldproof from what the nodes recorded. This page needs no network and sends "
@@ -124,18 +125,20 @@ def _section(heading: str, content: Sequence[Block], name: str, charts: Sequence
 
 def _figures(charts: Sequence[Chart]) -> Markup:
     """Return a chart: its first page open, the others behind a summary."""
-    parts = [element("figure", charts[0].inline())]
+    parts = [_figure(charts[0])]
     rest = charts[1:PAGES_INLINE]
     if rest:
         summary = element("summary", f"{plural(len(rest), 'more page')} of this chart")
-        parts.append(
-            element("details", summary, *(element("figure", chart.inline()) for chart in rest))
-        )
+        parts.append(element("details", summary, *map(_figure, rest)))
     over = len(charts) - 1 - len(rest)
     if over:
         text = f"And {plural(over, 'more page')}, as files in the folder charts."
         parts.append(element("p", text))
     return joined(*parts)
+
+
+def _figure(chart: Chart) -> Markup:
+    return element("figure", chart.inline(), class_="sheet" if chart.height > SHEET else None)
 
 
 def _digest(text: str) -> str:
