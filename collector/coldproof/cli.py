@@ -14,8 +14,9 @@ from coldproof import __version__, archive, campaign, intake
 from coldproof.errors import InputError
 
 EPILOG = (
-    "Exit codes: 0 done; 1 nodes are not complete (only report --strict); 2 unusable input, "
-    "said on stderr."
+    "Exit codes: 0 done; 1 nodes are not complete (report --strict), a row is slower (compare) or "
+    "a budget is not met (review); 2 unusable input, said on stderr; 3 evidence is missing "
+    "(compare, review)."
 )
 
 Commands = argparse._SubParsersAction  # the type argparse returns, which has no public name
@@ -49,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"coldproof {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_report(commands)
+    _add_compare(commands)
+    _add_review(commands)
     _add_campaign(commands)
     _add_intake(commands)
     _add_archive(commands)
@@ -89,6 +92,50 @@ def _add_report(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--strict", action="store_true", help="exit with 1 if a node is not complete"
+    )
+
+
+def _add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _add(
+        commands,
+        "compare",
+        _compare,
+        "hold two campaigns against each other",
+        "Says of each node, tier and variant whether its starts are faster, slower, the same or "
+        "not comparable, and why. Writes comparison.md and comparison.json.",
+    )
+    parser.add_argument("base", type=Path, metavar="BASE", help="the earlier campaign's folder")
+    parser.add_argument("new", type=Path, metavar="NEW", help="the later campaign's folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: NEW)")
+    parser.add_argument(
+        "--across",
+        action="append",
+        default=[],
+        metavar="FACT",
+        help="compare although this differs, such as engine_version or kernel; may be repeated",
+    )
+
+
+def _add_review(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _add(
+        commands,
+        "review",
+        _review,
+        "hold a campaign against a policy of budgets",
+        "Says of each hardware class, tier and variant which service classes it serves, how long "
+        "restoring and rolling take at least, how long a startup probe must wait, and what to "
+        "change first. Writes capacity_review.md and capacity_review.json.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "campaign", type=Path, nargs="?", metavar="CAMPAIGN", help="the campaign's folder"
+    )
+    source.add_argument(
+        "--show-policy", action="store_true", help="print the policy that is the default"
+    )
+    parser.add_argument("--policy", type=Path, metavar="FILE.yml", help="the budgets")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: CAMPAIGN)"
     )
 
 
@@ -187,6 +234,22 @@ def _report(options: argparse.Namespace) -> int:
     from coldproof.command_report import run  # pandas: only this command waits for it
 
     return run(options.source, options.out, show=options.print, strict=options.strict)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from coldproof.command_compare import run
+
+    return run(options.base, options.new, options.out, frozenset(options.across))
+
+
+def _review(options: argparse.Namespace) -> int:
+    from coldproof.command_review import run
+    from coldproof.policy import default_text
+
+    if options.show_policy:
+        print(default_text(), end="")
+        return 0
+    return run(options.campaign, options.policy, options.out)
 
 
 def _open(options: argparse.Namespace) -> int:

@@ -6,6 +6,9 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+EFFECT_FLOOR = 0.10  # of the median it is held against
+EFFECT_FLOOR_S = 2.0
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -62,3 +65,9 @@ def in_times(value: float) -> str:
 def in_percent(value: float) -> str:
     """Return a fraction as whole percent."""
     return f"{100 * value:.0f}"
+
+
+def beyond_floor(value: float, base: float) -> bool:
+    """Whether `value` is off `base` by at least 10 % and 2 s: less is called the same."""
+    apart = abs(value - base)
+    return apart >= EFFECT_FLOOR_S and apart >= EFFECT_FLOOR * base

@@ -9,6 +9,7 @@ from coldproof.gather import Gathered
 from coldproof.groups import Place
 from coldproof.report.tables import table
 from coldproof.runs import Run, dig
+from coldproof.served import arguments, environment
 from coldproof.text import HIDDEN, SECRET_NAME, cell, listing, plural, redact
 
 GIB = 1 << 30
@@ -139,9 +140,8 @@ def _weights(run: Run) -> str:
 def _commands(runs: Sequence[Run]) -> list[str]:
     found: dict[str, set[str]] = {}
     for run in (run for run in runs if run.record):
-        argv = dig(run.record, "engine", "argv")
-        if isinstance(argv, list) and argv:
-            words = [_settled(run, str(word)) for word in argv[:100]]
+        words = arguments(run.record)
+        if words:
             command = redact(" ".join(words))
             found.setdefault(f"{command}{_environment(run)}", set()).add(run.node)
     lines = [
@@ -153,24 +153,11 @@ def _commands(runs: Sequence[Run]) -> list[str]:
     return ["Commands of the servers, secrets left out:", "", *lines] if lines else []
 
 
-def _settled(run: Run, word: str) -> str:
-    """Returns a word of a command line without what each start chooses anew."""
-    for field, shown in (("port", "PORT"), ("model_id", "MODEL_ID")):
-        if word == str(dig(run.record, "engine", field)):
-            return shown
-    return word
-
-
 def _environment(run: Run) -> str:
-    given = dig(run.record, "engine", "env")
-    if not isinstance(given, Mapping) or not given:
-        return ""
-    pairs = (
-        f"{name}={HIDDEN if SECRET_NAME.search(name) else given[name]}"
-        for name in sorted(given)
-        if name not in EVERYWHERE
+    text = " ".join(
+        f"{name}={HIDDEN if SECRET_NAME.search(name) else value}"
+        for name, value in environment(run.record).items()
     )
-    text = " ".join(pairs)
     return f" with {text}" if text else ""
 
 
@@ -185,9 +172,5 @@ def _number(record: Mapping[str, Any], *path: str) -> float | None:
     return float(value) if usable and abs(value) < 1e18 else None
 
 
-# The agent gives these to every server; runs.jsonl has their values.
-EVERYWHERE = frozenset(
-    ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PYTHONUNBUFFERED", "TMPDIR", "TZ", "USER"]
-)
 SERVER = (_engine, _model, _host, _gpu)
 STORAGE = (_mount, _device, _queue, _weights)

@@ -46,7 +46,7 @@ def phases(found: Sequence[Entry]) -> list[str]:
 
 
 def left_out(
-    gathered: Gathered, found: Sequence[Entry], odd: Mapping[str, list[Place]]
+    gathered: Gathered, found: Sequence[Entry], odd: Mapping[str, Sequence[Place]]
 ) -> list[str]:
     """Return what was unproven, refuted, failed, refused or unreachable, and why."""
     unproven = [(entry, run) for entry in found for run in entry.unproven]
@@ -204,7 +204,7 @@ def _nodes(gathered: Gathered) -> list[str]:
     return ["### Nodes that are not complete", "", table(("node", "code", "why"), rows), ""]
 
 
-def _weights(odd: Mapping[str, list[Place]]) -> list[str]:
+def _weights(odd: Mapping[str, Sequence[Place]]) -> list[str]:
     if not odd:
         return []
     rows = [

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from coldproof.groups import PAIRS_NEEDED, Entry, Group, Place
+from coldproof.policy import default_policy
 from coldproof.runs import Run
 from coldproof.setups import MANIFEST_PREFIX
 from coldproof.stats import in_seconds
@@ -25,10 +26,10 @@ class Budget:
     seconds: float
 
 
-BUDGETS = (
-    Budget("a demo", 300.0),
-    Budget("a small internal service", 120.0),
-    Budget("a latency-sensitive endpoint", 30.0),
+BUDGETS = tuple(
+    Budget(one.title, one.cold_start_s)
+    for one in default_policy().classes
+    if one.cold_start_s is not None
 )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from coldproof.fleet.analysis import Fleet, look
 from coldproof.gather import Gathered
-from coldproof.groups import entries, odd_manifests
 from coldproof.report import evidence, overview
 from coldproof.report.configuration import configuration
+from coldproof.report.fleet import compared, outlier_bullets
 from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
 from coldproof.report.method import command, method
@@ -20,17 +21,18 @@ COLUMNS = (
 )
 
 
-def render(gathered: Gathered) -> bytes:
+def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
     """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
-    found = entries(gathered.runs, gathered.warm_only)
-    differing = odd_manifests(found)
-    odd = {place for places in differing.values() for place in places}
+    fleet = fleet or look(gathered)
+    found, odd = fleet.entries, fleet.odd_places
+    verdicts = [*overview.verdicts(gathered, found, odd), *outlier_bullets(fleet)]
     sections: list[tuple[str, Iterable[str]]] = [
-        ("Verdict", overview.verdicts(gathered, found, odd)),
+        ("Verdict", verdicts),
         ("Nodes, tiers and variants", _comparison(overview.comparison_table(gathered, found, odd))),
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),
-        ("What made no verdict, and why", evidence.left_out(gathered, found, differing)),
+        ("Nodes held against each other", compared(fleet)),
+        ("What made no verdict, and why", evidence.left_out(gathered, found, fleet.odd)),
         ("What was left out of the input", evidence.exclusions(gathered)),
         ("Server and storage", [*configuration(gathered), *gpus(gathered)]),
         ("Method", method(gathered, found)),

@@ -18,6 +18,7 @@ EVIL = (
 )
 TITLES = [
     "Verdict", "Nodes, tiers and variants", "First start ever", "Where the time goes",
+    "Nodes held against each other",
     "What made no verdict, and why", "What was left out of the input", "Server and storage",
     "Method", "Repeat it", "Interpretation",
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Nodes held against each other: hardware classes, outliers, drift, ceilings, findings."""

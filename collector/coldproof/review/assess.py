@@ -1,0 +1,200 @@
+"""Hold each service class against each family of rows: meets, fails, or not enough evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from coldproof.fleet.analysis import Fleet
+from coldproof.fleet.families import Family, Kin, Member
+from coldproof.groups import PAIRS_NEEDED, Entry
+from coldproof.policy import Policy, ServiceClass
+from coldproof.report.overview import absent
+from coldproof.runs import Run
+from coldproof.stats import Summary, in_percent, in_seconds, summarise
+from coldproof.text import plural
+
+MEETS, FAILS = "meets", "fails"
+INSUFFICIENT, NOT_JUDGED = "insufficient evidence", "not judged"
+WARM_ONLY = "warm only by plan: no cold start of this tier"
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One class against one family, or against a row without any proven start (`kin` is None).
+
+    `room_s` is budget less the slowest start, seconds: negative means over it. `why` is not safe
+    to print.
+    """
+
+    service: ServiceClass
+    mode: str
+    budget_s: float
+    kin: Kin | None
+    tier: str
+    variant: str
+    nodes: Sequence[str]
+    verdict: str
+    summary: Summary | None
+    room_s: float | None
+    why: str
+
+
+def assess(fleet: Fleet, policy: Policy) -> list[Assessment]:
+    """Return every class against every family and bare row that it applies to."""
+    found = []
+    for service in policy.classes:
+        for mode, budget in (("cold", service.cold_start_s), ("warm", service.warm_start_s)):
+            if budget is None:
+                continue
+            found += [
+                _family(service, mode, budget, family)
+                for family in fleet.families
+                if service.applies(family.kin.tier, family.kin.variant)
+                and (mode == "warm" or _has_cold(family))
+            ]
+            found += [
+                _bare(service, mode, budget, entry)
+                for entry in fleet.entries
+                if service.applies(entry.place.tier, entry.place.variant) and not entry.groups
+            ]
+    return found
+
+
+def missing_nodes(fleet: Fleet) -> list[tuple[str, str]]:
+    """Return the nodes without a complete result and the reason, which is safe to print."""
+    return absent(fleet.gathered)
+
+
+def outcome(
+    assessments: Sequence[Assessment], missing: int, policy: Policy
+) -> tuple[str, list[str]]:
+    """Return the verdict over all required classes, and why it is not `meets`; safe to print.
+
+    A fail outweighs missing evidence. A required class that nothing was held against has none.
+    """
+    required = [one for one in policy.classes if one.required]
+    mine = [one for one in assessments if one.service.required]
+    failed = [one for one in mine if one.verdict == FAILS]
+    if failed:
+        return FAILS, [f"{plural(len(failed), 'row')} of required classes over budget or failed"]
+    reasons = []
+    lacking = [one for one in mine if one.verdict == INSUFFICIENT]
+    if lacking:
+        reasons.append(f"{plural(len(lacking), 'row')} of required classes without enough evidence")
+    for service in required:
+        if not any(one.service is service and one.verdict != NOT_JUDGED for one in assessments):
+            reasons.append(f"nothing was measured that class {service.name!r} applies to")
+    if not required:
+        reasons.append("no class of the policy is required, so nothing is decided")
+    if missing > policy.max_missing_nodes:
+        reasons.append(
+            f"{plural(missing, 'node')} without a complete result "
+            f"(max_missing_nodes: {policy.max_missing_nodes})"
+        )
+    return (INSUFFICIENT if reasons else MEETS), reasons
+
+
+def _has_cold(family: Family) -> bool:
+    """Whether a family has cold starts, or lacks them though the plan asks for them."""
+    return any(member.group.cold or not _covered(member) for member in family.members)
+
+
+def _covered(member: Member) -> bool:
+    """Whether cold starts of the member's place are in another family."""
+    return any(group.cold for group in member.entry.groups)
+
+
+def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> Assessment:
+    members = family.members
+    able = [member for member in members if _enough(member, mode)]
+    short = [member.node for member in members if not _enough(member, mode)]
+    slowest = _slowest(able, mode)
+    summary = summarise(run.load_s for run in _runs(able, mode) if run.load_s is not None)
+    failed = [run for member in members for run in member.failed]
+    verdict, why = MEETS, ""
+    if failed:
+        verdict, why = FAILS, _named(failed)
+    elif slowest and (slowest.load_s or 0.0) > budget:
+        verdict, why = FAILS, _over(able, mode, budget)
+    elif mode == "cold" and all(member.entry.warm_only for member in members):
+        verdict, why = NOT_JUDGED, WARM_ONLY
+    elif short or not able:
+        named = ", ".join(short[:NAMED]) + (" and others" if len(short) > NAMED else "")
+        verdict = INSUFFICIENT
+        why = f"under {PAIRS_NEEDED} proven pairs on {plural(len(short), 'node')}: {named}"
+    return Assessment(
+        service=service,
+        mode=mode,
+        budget_s=budget,
+        kin=family.kin,
+        tier=family.kin.tier,
+        variant=family.kin.variant,
+        nodes=[member.node for member in members],
+        verdict=verdict,
+        summary=summary,
+        room_s=budget - (slowest.load_s or 0.0) if slowest else None,
+        why=why,
+    )
+
+
+def _bare(service: ServiceClass, mode: str, budget: float, entry: Entry) -> Assessment:
+    """Assess a row without a single proven start."""
+    verdict, why = INSUFFICIENT, "no proven start"
+    if entry.failed:
+        verdict, why = FAILS, _named(entry.failed)
+    elif entry.warm_only and mode == "cold":
+        verdict, why = NOT_JUDGED, WARM_ONLY
+    place = entry.place
+    return Assessment(
+        service, mode, budget, None, place.tier, place.variant, [place.node], verdict, None, None,
+        why,
+    )  # fmt: skip
+
+
+def _enough(member: Member, mode: str) -> bool:
+    if mode == "warm" and member.entry.warm_only:
+        return len(member.group.warm) >= PAIRS_NEEDED
+    return member.group.sufficient
+
+
+def _runs(members: Iterable[Member], mode: str) -> list[Run]:
+    return [
+        run
+        for member in members
+        for run in (member.group.cold if mode == "cold" else member.group.warm)
+    ]
+
+
+def _slowest(members: Iterable[Member], mode: str) -> Run | None:
+    runs = _runs(members, mode)
+    return max(runs, key=lambda run: (run.load_s or 0.0, run.order)) if runs else None
+
+
+def _over(members: Sequence[Member], mode: str, budget: float) -> str:
+    """Say which nodes are over the budget: by their median, or only by their slowest start."""
+    told = []
+    for member in members:
+        summary = member.group.cold_s if mode == "cold" else member.group.warm_s
+        if summary is not None and summary.high > budget:
+            kind = "median" if summary.median > budget else "not reliably: slowest"
+            value = summary.median if summary.median > budget else summary.high
+            over = f"over by {in_seconds(value - budget)} s ({in_percent(value / budget - 1)} %)"
+            told.append(
+                (value, f"{member.node} {kind} {in_seconds(value)} s of {summary.n}, {over}")
+            )
+    told.sort(key=lambda item: (-item[0], item[1]))
+    more = f"; and {len(told) - NAMED} more nodes" if len(told) > NAMED else ""
+    return "; ".join(text for _, text in told[:NAMED]) + more
+
+
+def _named(failed: Sequence[Run]) -> str:
+    """Name the failed starts, each of which would have taken longer than any budget."""
+    told = [
+        f"{run.run_id[:200]} ({run.mode}) {run.outcome}"
+        + (f" after {in_seconds(run.elapsed_s)} s" if run.elapsed_s is not None else "")
+        for run in failed[:NAMED]
+    ]
+    more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    return f"{plural(len(failed), 'start')} failed: {'; '.join(told)}{more}"

@@ -1,0 +1,77 @@
+"""Thresholds of a startup probe and the engine's own time-out, by the slowest of all starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coldproof.fleet.analysis import Fleet
+from coldproof.groups import Entry
+from coldproof.policy import Policy
+from coldproof.runs import Run
+
+READY_TIMEOUT = {"vllm": "VLLM_ENGINE_READY_TIMEOUT_S"}  # by engine: its variable, seconds
+ROUND_S = 10
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one hardware class, tier and variant needs. Seconds; `slowest` is any start at all.
+
+    `censored` are starts that ended without being ready: how long they would have taken is
+    unknown, so the thresholds are too low if they were on their way.
+    """
+
+    hardware: int | None
+    tier: str
+    variant: str
+    slowest: Run
+    slowest_s: float
+    n: int
+    first_ever: int
+    censored: int
+    period_s: int
+    failure_threshold: int
+    ready_timeout_s: int
+    variable: str | None
+
+
+def probes(fleet: Fleet, policy: Policy) -> list[Probe]:
+    """Return the thresholds of each hardware class, tier and variant with a start, sorted."""
+    cells: dict[tuple[int | None, str, str], list[Entry]] = {}
+    for entry in fleet.entries:
+        kind = fleet.hardware.get(entry.place.node)
+        number = fleet.classes[kind] if kind else None
+        cells.setdefault((number, entry.place.tier, entry.place.variant), []).append(entry)
+    ordered = sorted(cells, key=lambda key: (key[0] or 0, *key[1:]))
+    found = (_probe(key, cells[key], policy) for key in ordered)
+    return [one for one in found if one]
+
+
+def _probe(
+    key: tuple[int | None, str, str], entries: Sequence[Entry], policy: Policy
+) -> Probe | None:
+    starts = [(_took(run), run) for entry in entries for run in entry.attempts]
+    timed = [(took, run) for took, run in starts if took is not None]
+    if not timed:
+        return None
+    slowest_s, slowest = max(timed, key=lambda item: (item[0], item[1].order))
+    ready_timeout_s = math.ceil(slowest_s * policy.margin / ROUND_S) * ROUND_S
+    return Probe(
+        *key,
+        slowest=slowest,
+        slowest_s=slowest_s,
+        n=len(timed),
+        first_ever=sum(run.mode == "prime" and run.compile == "miss" for _, run in timed),
+        censored=sum(run.failed for _, run in timed),
+        period_s=policy.period_s,
+        failure_threshold=math.ceil(ready_timeout_s / policy.period_s),
+        ready_timeout_s=ready_timeout_s,
+        variable=READY_TIMEOUT.get(slowest.engine),
+    )
+
+
+def _took(run: Run) -> float | None:
+    """Return how long a start took, or at least would have taken, seconds."""
+    return run.load_s if run.load_s is not None else run.elapsed_s
