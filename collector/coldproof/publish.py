@@ -9,6 +9,7 @@ from pathlib import Path
 from coldproof.charts.book import FOLDER, as_files, charts
 from coldproof.errors import InputError
 from coldproof.files import locked, sync_folder, temporary_sibling, write_atomic
+from coldproof.fleet.analysis import look
 from coldproof.gather import Gathered
 from coldproof.html.page import page
 from coldproof.merge import CSV
@@ -34,7 +35,8 @@ def publish(folder: Path, gathered: Gathered) -> Published:
     Each is replaced as a whole; charts of an earlier report that are no longer drawn are removed.
     """
     published = Published(folder / CSV, folder / MARKDOWN)
-    sheet, report, drawn = merged_csv(gathered.runs), render(gathered), charts(gathered)
+    fleet = look(gathered)
+    sheet, report, drawn = merged_csv(gathered.runs), render(gathered, fleet), charts(fleet)
     html, pictures = page(gathered.name, report, drawn), as_files(drawn)
     with locked(folder / ".report.lock"):
         write_atomic(published.sheet, sheet)

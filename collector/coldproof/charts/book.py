@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from coldproof.charts.ceiling import ceiling
 from coldproof.charts.frame import Chart
 from coldproof.charts.phases import phases
 from coldproof.charts.starts import starts
-from coldproof.gather import Gathered
-from coldproof.groups import entries
+from coldproof.fleet.analysis import Fleet
 
 FOLDER = "charts"
 
 
-def charts(gathered: Gathered) -> list[Chart]:
+def charts(fleet: Fleet) -> list[Chart]:
     """Return the charts that the campaign's records allow, in the order of the report."""
-    found = entries(gathered.runs, gathered.warm_only)
-    with_runs = {run.node for run in gathered.runs}
-    without = [name for name in gathered.nodes if name not in with_runs]
-    return [*starts(found, without), *phases(found)]
+    with_runs = {run.node for run in fleet.gathered.runs}
+    without = [name for name in fleet.gathered.nodes if name not in with_runs]
+    return [*starts(fleet.entries, without), *phases(fleet.entries), *ceiling(fleet)]
 
 
 def as_files(drawn: list[Chart]) -> Mapping[str, bytes]:

@@ -105,7 +105,7 @@ class Frame:
         shown = rows[start : start + ROWS_A_PAGE]
         of = -(-len(rows) // ROWS_A_PAGE)
         name = f"{self.kind}-{page}" if of > 1 else self.kind
-        title = f"{self.title} ({page} of {of})" if of > 1 else self.title
+        title = f"{self.title}, {page} of {of}" if of > 1 else self.title
         left = len(rows) - start - len(shown)
         last = page == MOST_PAGES and left
         more = [f"{left} more rows are not drawn: see the table."] if last else []
@@ -182,6 +182,13 @@ def beside(text: str, y: float) -> Markup:
 def lane(word: str, y: float) -> Markup:
     """Return the word of a lane, left of the axis."""
     return element("text", word, class_="quiet", x=-4, y=number(y), text_anchor="end")
+
+
+def hatch(name: str) -> Markup:
+    """Return the pattern `<name>-hatch`, for what is unknown."""
+    stripes = element("path", class_="hatch", d="M-1,1 l2,-2 M0,6 l6,-6 M5,7 l2,-2")
+    return element("pattern", stripes, id=f"{name}-hatch", width=6, height=6,
+                   patternUnits="userSpaceOnUse")  # fmt: skip
 
 
 def style() -> str:

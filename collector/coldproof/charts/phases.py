@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from coldproof.charts.frame import Chart, Frame, Key, Row, beside, lane
+from coldproof.charts.frame import Chart, Frame, Key, Row, beside, hatch, lane
 from coldproof.charts.markup import Markup, element, joined
 from coldproof.charts.places import label, panel, tell, undrawn
 from coldproof.charts.scale import Axis, axis_of, number, percent
@@ -15,7 +15,7 @@ from coldproof.stats import Summary, in_seconds
 from coldproof.text import words
 
 KIND = "phases"
-TITLE = "Where the time goes: phases, cold beside warm"
+TITLE = "Phases, cold beside warm"
 NOTES = (
     (
         "Each bar is one proven start: the one with the median load_s (of an even number the "
@@ -81,7 +81,7 @@ def phases(found: Sequence[Entry]) -> list[Chart]:
         axis=axis,
         axis_title=AXIS_TITLE,
         row_height=ROW_HEIGHT,
-        definitions=_hatch,
+        definitions=_definitions,
         legend=lambda name: _legend(name, classes),
         draw=draw,
     )
@@ -190,13 +190,9 @@ def _range(axis: Axis, summary: Summary, y: float) -> Markup:
     return element("line", class_="range", x1=low, x2=high, y1=number(y), y2=number(y))
 
 
-def _hatch(name: str) -> Markup:
-    stripes = element("path", class_="hatch", d="M-1,1 l2,-2 M0,6 l6,-6 M5,7 l2,-2")
-    return joined(
-        element("pattern", stripes, id=f"{name}-hatch", width=6, height=6,
-                patternUnits="userSpaceOnUse"),
-        element("path", id=f"{name}-cut", class_="cut", d="M-8,14 l4,-16 M-14,14 l4,-16"),
-    )  # fmt: skip
+def _definitions(name: str) -> Markup:
+    cut = element("path", id=f"{name}-cut", class_="cut", d="M-8,14 l4,-16 M-14,14 l4,-16")
+    return joined(hatch(name), cut)
 
 
 def _legend(name: str, classes: Mapping[str, tuple[str, str]]) -> list[Key]:

@@ -3,6 +3,7 @@
 // page by textContent alone.
 (() => {
   const FEW = 8; // rows below which a filter helps nobody
+  const buttons = new Map(); // by head cell
   const words = new Intl.Collator("en", { numeric: true });
 
   function key(row, column) {
@@ -27,6 +28,7 @@
       button.type = "button";
       button.append(...head.childNodes);
       head.append(button);
+      buttons.set(head, button);
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => {
         const order = next[head.getAttribute("aria-sort")];
@@ -75,11 +77,19 @@
     filter(table, region);
   });
 
-  // Paper cannot be clicked open.
+  // Paper cannot be clicked: all is open there, and heads are plain, since Chromium repeats no head
+  // that holds a button on the next sheet.
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
     closed.forEach((one) => { one.open = true; });
+    buttons.forEach((button) => button.replaceWith(...button.childNodes));
   });
-  addEventListener("afterprint", () => closed.forEach((one) => { one.open = false; }));
+  addEventListener("afterprint", () => {
+    closed.forEach((one) => { one.open = false; });
+    buttons.forEach((button, head) => {
+      button.append(...head.childNodes);
+      head.append(button);
+    });
+  });
 })();

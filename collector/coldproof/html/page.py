@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import groupby
 
 from coldproof.charts.frame import Chart, style
 from coldproof.charts.markup import Markup, element, joined
-from coldproof.html.blocks import Block, Heading, blocks
+from coldproof.html.blocks import Block, Heading, Table, blocks
 from coldproof.html.body import inline, render
 from coldproof.text import plural, words
 
-SECTION = {"starts": "Nodes, tiers and variants", "phases": "Where the time goes"}
+SECTION = {
+    "starts": "Nodes, tiers and variants",
+    "phases": "Where the time goes",
+    "ceiling": "Where the time goes",
+}
 LAST = "Charts"
-BEFORE = {"starts": 2}  # blocks of the section that come before the chart; others: one
+BEFORE = {"starts": 2, "phases": 1, "ceiling": 2}  # parts of the section before the chart
 PAGES_INLINE = 10
 SHEET = 850  # pixels: a higher chart is printed on a sheet of its own
 SKIP = "Skip to the verdict"
@@ -110,17 +115,18 @@ def _place(headings: Sequence[str], charts: Sequence[Chart]) -> dict[str, list[C
 
 def _section(heading: str, content: Sequence[Block], name: str, charts: Sequence[Chart]) -> Markup:
     label = heading
+    used: Counter[str] = Counter()
     parts: list[Markup] = []
     for number, block in enumerate(content, 1):
         if isinstance(block, Heading):
             label = block.text
-        parts.append(render(block, f"{name}-{number}", label))
+        if isinstance(block, Table):
+            used[label] += 1
+        again = f" ({used[label]})" if used[label] > 1 else ""
+        parts.append(render(block, f"{name}-{number}", f"{label}{again}"))
     for kind, drawn in groupby(charts, key=lambda chart: chart.kind):
-        parts.insert(BEFORE.get(kind, 1), _figures(list(drawn)))
-    return element(
-        "section", element("h2", inline(heading), id=f"{name}-title"), *parts,
-        id=name, aria_labelledby=f"{name}-title",
-    )  # fmt: skip
+        parts.insert(BEFORE[kind], _figures(list(drawn)))
+    return element("section", element("h2", inline(heading)), *parts, id=name)
 
 
 def _figures(charts: Sequence[Chart]) -> Markup:
