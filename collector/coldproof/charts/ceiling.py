@@ -12,18 +12,18 @@ from coldproof.groups import Entry, Group
 from coldproof.stats import in_percent
 
 KIND = "ceiling"
-TITLE = "Ceiling of the storage, beside what cold starts read"
+TITLE = "Ceiling, beside what cold starts read"
 NOTES = (
     (
         "Upper bar: the best of the sweeps over the weights' own files. Lower bar: weights by "
         "seconds of the weights phase, the median of n proven cold starts, with their range."
     ),
-    "A hatched ceiling is not to be counted on; then no percentage is said.",
+    "A hatched ceiling is not to be counted on.",
 )
 AXIS_TITLE = "GB/s (1e9 bytes a second)"
 GB = 1e9
 BAR, ROW_HEIGHT = 12, 68
-CEILING_Y, READ_Y, DOUBT_Y = 17, 35, 60
+CEILING_Y, READ_Y, SHARE_Y = 17, 35, 61
 
 
 def ceiling(fleet: Fleet) -> list[Chart]:
@@ -73,9 +73,13 @@ def _texts(use: Use) -> list[str]:
     if read:
         span = f" ({read.low / GB:.2f} to {read.high / GB:.2f}, n={read.n})" if read.n > 1 else ""
         texts.append(f"read {read.median / GB:.2f} GB/s{span or ' (n=1)'}")
-    if use.fraction is not None:
-        texts.append(f"{in_percent(use.fraction)} % of the ceiling")
-    return [*texts, f"no percentage: {use.doubt}"] if use.doubt else texts
+    return [*texts, _share(use)]
+
+
+def _share(use: Use) -> str:
+    if use.fraction is None:
+        return f"no percentage: {use.doubt}" if use.doubt else "no percentage: nothing read"
+    return f"{in_percent(use.fraction)} % of the ceiling"
 
 
 def _row(name: str, use: Use, axis: Axis) -> Markup:
@@ -89,16 +93,14 @@ def _row(name: str, use: Use, axis: Axis) -> Markup:
         lane("read", READ_Y + 10),
     ]  # fmt: skip
     if read:
-        share = f", {in_percent(use.fraction)} %" if use.fraction is not None else ""
         parts.append(_bar(axis, read.median / GB, READ_Y, "weights", None))
         ends = percent(axis.percent(read.low / GB)), percent(axis.percent(read.high / GB))
         y = number(READ_Y + BAR + 2.5)
         parts.append(element("line", class_="range", x1=ends[0], x2=ends[1], y1=y, y2=y))
-        parts.append(beside(f"{read.median / GB:.2f} n={read.n}{share}", READ_Y + 10))
+        parts.append(beside(f"{read.median / GB:.2f} n={read.n}", READ_Y + 10))
     else:
         parts.append(beside("not recorded", READ_Y + 10))
-    if use.doubt:
-        parts.append(element("text", use.doubt, class_="quiet", x=0, y=DOUBT_Y))
+    parts.append(element("text", _share(use), class_="quiet", x=0, y=SHARE_Y))
     return joined(*parts)
 
 

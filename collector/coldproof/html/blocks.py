@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 BULLET = re.compile(r"- (.*)")
 FENCE = re.compile(r"(`{3,})$")
+RULE = re.compile(r"\|[-:|]+\|")
 RIGHT = re.compile(r"-+:$")
 
 
@@ -67,14 +68,14 @@ def blocks(markdown: str) -> Iterator[Block]:
         elif line.startswith("#"):
             marks, _, text = line.partition(" ")
             yield Heading(min(len(marks), 3), text)
-        elif line.startswith("|"):
+        elif line.startswith("|") and RULE.fullmatch("".join(lines[at + 1 : at + 2])):
             end = _while(lines, at, lambda one: one.startswith("|"))
             yield _table(lines[at:end])
         elif BULLET.match(line):
             end = _while(lines, at, lambda one: BULLET.match(one) is not None)
             yield Bullets([one[2:] for one in lines[at:end]])
         elif line.strip():
-            end = _while(lines, at, _plain)
+            end = _while(lines, end, _plain)
             yield Paragraph(" ".join(lines[at:end]))
         at = end
 
