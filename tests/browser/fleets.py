@@ -63,7 +63,9 @@ def _start(
         seconds *= slow if name == "weights" and mode != "warm" else 1.0
         phases.append({"name": name, "seconds": round(seconds, 3)})
     load_s = round(sum(float(str(one["seconds"])) for one in phases), 3)
-    return lab.record(seq, mode, pair, load_s, node=node, phases=phases)
+    sweep = {"way": "direct", "bytes_per_s": 50e6 if node == "gpu-003" else 300e6}
+    ceiling = {"sweeps": [sweep, sweep], "reliable": True}
+    return lab.record(seq, mode, pair, load_s, node=node, phases=phases, ceiling=ceiling)
 
 
 def hostile(root: Path) -> Path:

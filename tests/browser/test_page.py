@@ -9,6 +9,24 @@ from typing import Any
 import pytest
 
 MAIN = "#s2 table"
+OUTSIDE = """chart => {
+    const edge = chart.getBoundingClientRect();
+    return [...chart.querySelectorAll("text")].filter(text => {
+        const box = text.getBoundingClientRect();
+        return box.left < edge.left || box.right > edge.right || box.bottom > edge.bottom
+            || box.top < edge.top;
+    }).map(text => text.textContent);
+}"""
+OVERLAPPING = """chart => {
+    const words = [...chart.querySelectorAll("text:not(.key)")].map(text => {
+        const { left, right, top, bottom } = text.getBoundingClientRect();
+        return { left, right, top: top + 2, bottom: bottom - 2, text: text.textContent };
+    });
+    return words.flatMap((one, at) => words.slice(at + 1)
+        .filter(other => one.left < other.right && other.left < one.right
+            && one.top < other.bottom && other.top < one.bottom)
+        .map(other => [one.text, other.text]));
+}"""
 SHOWN = f"{MAIN} tbody tr:not([hidden])"
 
 
@@ -17,30 +35,25 @@ def column(page: Any, number: int) -> list[str]:
     return [text.split()[0] for text in cells.all_inner_texts()]
 
 
+@pytest.mark.parametrize("name", ["example", "forty"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_the_example_fits_and_is_silent(
-    show: Callable[..., Any], example: Path, scheme: str, width: int
+def test_the_page_fits_and_is_silent(
+    show: Callable[..., Any], request: pytest.FixtureRequest, name: str, scheme: str, width: int
 ) -> None:
-    seen = show(example, color_scheme=scheme, viewport={"width": width, "height": 900})
+    path = request.getfixturevalue(name)
+    seen = show(path, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = seen.page
     assert page.evaluate("document.documentElement.scrollWidth") == width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
-    rect = page.locator("svg.chart .ground").first
-    assert rect.evaluate("one => getComputedStyle(one).fill") == ground
-    for chart in page.locator("svg.chart").all():
-        outside = chart.evaluate(
-            """chart => {
-                const edge = chart.getBoundingClientRect();
-                return [...chart.querySelectorAll("text")].filter(text => {
-                    const box = text.getBoundingClientRect();
-                    return box.left < edge.left || box.right > edge.right + 0.5
-                        || box.bottom > edge.bottom || box.top < edge.top;
-                }).map(text => text.textContent);
-            }"""
-        )
-        assert outside == []
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    charts = page.locator("svg.chart").all()
+    assert len(charts) == {"example": 2, "forty": 9}[name]
+    for chart in charts:
+        assert chart.locator(".ground").evaluate("one => getComputedStyle(one).fill") == ground
+        assert chart.evaluate(OUTSIDE) == []
+        assert chart.evaluate(OVERLAPPING) == []
     seen.nothing()
 
 

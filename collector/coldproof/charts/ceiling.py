@@ -18,7 +18,7 @@ NOTES = (
         "Upper bar: the best of the sweeps over the weights' own files. Lower bar: weights by "
         "seconds of the weights phase, the median of n proven cold starts, with their range."
     ),
-    "A hatched ceiling is not to be counted on.",
+    "A hatched ceiling is not to be counted on, so no percentage is said.",
 )
 AXIS_TITLE = "GB/s (1e9 bytes a second)"
 GB = 1e9
@@ -78,7 +78,7 @@ def _texts(use: Use) -> list[str]:
 
 def _share(use: Use) -> str:
     if use.fraction is None:
-        return f"no percentage: {use.doubt}" if use.doubt else "no percentage: nothing read"
+        return use.doubt or "no weights phase was recorded"
     return f"{in_percent(use.fraction)} % of the ceiling"
 
 

@@ -144,11 +144,10 @@ class Frame:
         y += 6
         keys = self.legend(name)
         for position, key in enumerate(keys):
-            where = y + KEY_LINE * (position // 2)
-            swatch = element("svg", key.swatch, x=percent(50 * (position % 2)), y=number(where),
+            x, where = percent(51 * (position % 2)), y + KEY_LINE * (position // 2)
+            swatch = element("svg", key.swatch, x=x, y=number(where),
                              width=12, height=12, overflow="visible")  # fmt: skip
-            text = element("text", key.text, x=percent(50 * (position % 2)), dx=18,
-                           y=number(where + 10))  # fmt: skip
+            text = element("text", key.text, x=x, dx=16, y=number(where + 10))
             parts += [swatch, text]
         return y + KEY_LINE * (-(-len(keys) // 2)) + 4, parts
 

@@ -32,6 +32,7 @@ KEY_PERCENT = 2.6  # of the width: the narrowest segment that its key fits into
 BAR, ROW_HEIGHT = 12, 56
 LANES = (("cold", 17), ("warm", 35))
 LEAST_PERCENT = 0.08
+LEGEND = 27  # characters that fit half of 360 pixels
 
 
 @dataclass(frozen=True)
@@ -202,5 +203,5 @@ def _legend(name: str, classes: Mapping[str, tuple[str, str]]) -> list[Key]:
         parts = [element("rect", class_=class_, width=12, height=12, fill=fill)]
         if key:
             parts.append(element("text", key, class_="key", x=6, y=9.5))
-        keys.append(Key(joined(*parts), words(phase, 28)))
+        keys.append(Key(joined(*parts), words(phase, LEGEND)))
     return keys
