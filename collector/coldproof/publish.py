@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldproof.charts.book import FOLDER, as_files, charts
+from coldproof.charts.book import FOLDER, NAME, as_files, charts
 from coldproof.errors import InputError
 from coldproof.files import locked, sync_folder, temporary_sibling, write_atomic
 from coldproof.fleet.analysis import look
@@ -49,8 +49,9 @@ def publish(folder: Path, gathered: Gathered) -> Published:
 def _write_charts(folder: Path, pictures: Mapping[str, bytes]) -> None:
     if pictures:
         folder.mkdir(exist_ok=True)
-    for stale in sorted({path.name for path in folder.glob("*.svg")} - pictures.keys()):
-        (folder / stale).unlink()
+    for path in sorted(folder.glob("*.svg")):
+        if NAME.fullmatch(path.name) and path.name not in pictures:
+            path.unlink()
     for name, content in pictures.items():
         write_atomic(folder / name, content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from coldproof.charts.ceiling import ceiling
@@ -11,6 +12,7 @@ from coldproof.charts.starts import starts
 from coldproof.fleet.analysis import Fleet
 
 FOLDER = "charts"
+NAME = re.compile(r"(starts|phases|ceiling)(-[0-9]+)?\.svg")
 
 
 def charts(fleet: Fleet) -> list[Chart]:

@@ -204,7 +204,7 @@ def test_charts_that_are_no_longer_drawn_are_removed(lab: Any) -> None:
     fleet(lab, 17)
     lab.report()
     assert (lab.folder / "charts/starts-2.svg").exists()
-    (lab.folder / "charts/mine.txt").write_text("kept")
+    (lab.folder / "charts/mine.svg").write_text("kept")
     lab.campaign(gpu_01="complete")
     for number in range(1, 18):
         for name in ("runs.jsonl", "storage_load_bench.csv"):
@@ -212,7 +212,7 @@ def test_charts_that_are_no_longer_drawn_are_removed(lab: Any) -> None:
     lab.fetch(lab.series())
     lab.report()
     names = sorted(path.name for path in (lab.folder / "charts").iterdir())
-    assert names == ["mine.txt", "phases.svg", "starts.svg"]
+    assert names == ["mine.svg", "phases.svg", "starts.svg"]
 
 
 def test_words_of_a_node_stay_words(lab: Any) -> None:
