@@ -43,11 +43,16 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the columns in `right` hold numbers. Each row has as many cells as the head."""
+    """A table: its head, the lines of its rows, and the columns that hold numbers."""
 
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    lines: Sequence[str]
     right: frozenset[int]
+
+    @property
+    def rows(self) -> Iterator[list[str]]:
+        """The cells of each row, made when they are asked for: a fleet has a million."""
+        return map(_cells, self.lines)
 
 
 Block = Heading | Paragraph | Bullets | Code | Table
@@ -93,9 +98,8 @@ def _plain(line: str) -> bool:
 
 
 def _table(lines: Sequence[str]) -> Table:
-    head, marks, *rows = [_cells(line) for line in lines]
-    right = frozenset(column for column, mark in enumerate(marks) if RIGHT.search(mark))
-    return Table(head, rows, right)
+    right = frozenset(at for at, mark in enumerate(_cells(lines[1])) if RIGHT.search(mark))
+    return Table(_cells(lines[0]), lines[2:], right)
 
 
 def _cells(line: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import groupby
 
@@ -37,33 +37,59 @@ def page(name: str, markdown: bytes, charts: Sequence[Chart]) -> bytes:
 
     The same input gives the same bytes.
     """
-    title, lead, sections = _sections(list(blocks(markdown.decode("utf-8"))))
-    placed = _place([heading for heading, _ in sections], charts)
-    ids = {heading: f"s{number}" for number, (heading, _) in enumerate(sections, 1)}
-    ids[LAST] = ids.get(LAST, "charts")
-    body = [_section(heading, content, ids[heading], placed.get(heading, []))
-            for heading, content in sections]  # fmt: skip
-    if LAST in placed and LAST not in dict(sections):
-        body.append(_section(LAST, [], ids[LAST], placed[LAST]))
-    contents = [heading for heading, _ in sections] + [LAST] * (len(body) > len(sections))
-    html = element(
-        "html",
+    text = markdown.decode("utf-8")
+    headings = [heading for heading, _ in _sections(text)][1:]
+    placed = _place(headings, charts)
+    headings += [LAST] * (LAST in placed and LAST not in headings)
+    chunks: list[bytes] = []
+    # Each section is encoded before the next is made: a large fleet's page must not be held as
+    # text, as elements and as bytes at once.
+    for number, (heading, content) in enumerate(_sections(text)):
+        made = (
+            _section(heading, content, f"s{number}", placed.pop(heading, []))
+            if number
+            else _opening(name, heading, content, headings)
+        )
+        chunks.append(made.encode())
+    if LAST in placed:
+        chunks.append(_section(LAST, [], f"s{len(headings)}", placed[LAST]).encode())
+    return b"".join([*chunks, _closing().encode()])
+
+
+def _sections(markdown: str) -> Iterator[tuple[str, list[Block]]]:
+    """Return the headings of level 1 and 2, each with the blocks up to the next one."""
+    heading = ""
+    content: list[Block] = []
+    for block in blocks(markdown):
+        if isinstance(block, Heading) and block.level <= 2:
+            if heading or content:
+                yield heading, content
+            heading, content = block.text, []
+        else:
+            content.append(block)
+    yield heading, content
+
+
+def _opening(name: str, title: str, lead: Sequence[Block], headings: Sequence[str]) -> str:
+    """Return the page up to where its first section begins."""
+    links = (
+        element("li", element("a", inline(heading), href=f"#s{number}"))
+        for number, heading in enumerate(headings, 1)
+    )
+    parts = [
         _head(f"{title}: {words(name, 80)}"),
-        element(
-            "body",
-            element("a", SKIP, class_="skip", href="#main"),
-            element("header", element("h1", inline(title)), *(render(one, "", "") for one in lead)),
-            element("nav", element("ul", *(
-                element("li", element("a", inline(heading), href=f"#{ids[heading]}"))
-                for heading in contents
-            )), aria_label="Contents"),
-            element("main", *body, id="main", tabindex=-1),
-            element("footer", element("p", FOOTER)),
-            element("script", Markup(_script())),
-        ),
-        lang="en",
-    )  # fmt: skip
-    return f"<!DOCTYPE html>\n{html}\n".encode()
+        "<body>",
+        element("a", SKIP, class_="skip", href="#main"),
+        element("header", element("h1", inline(title)), *(render(one, "", "") for one in lead)),
+        element("nav", element("ul", *links), aria_label="Contents"),
+        '<main id="main" tabindex="-1">',
+    ]
+    return f'<!DOCTYPE html>\n<html lang="en">{"".join(parts)}'
+
+
+def _closing() -> str:
+    footer = element("footer", element("p", FOOTER))
+    return f"</main>{footer}{element('script', Markup(_script()))}</body></html>\n"
 
 
 def _head(title: str) -> Markup:
@@ -83,25 +109,6 @@ def _head(title: str) -> Markup:
         element("link", rel="icon", href="data:,"),
         element("style", sheet),
     )
-
-
-def _sections(
-    found: Sequence[Block],
-) -> tuple[str, list[Block], list[tuple[str, list[Block]]]]:
-    """Return the title, what stands before the first section, and the sections."""
-    title = ""
-    lead: list[Block] = []
-    sections: list[tuple[str, list[Block]]] = []
-    for block in found:
-        if isinstance(block, Heading) and block.level == 1:
-            title = block.text
-        elif isinstance(block, Heading) and block.level == 2:
-            sections.append((block.text, []))
-        elif sections:
-            sections[-1][1].append(block)
-        else:
-            lead.append(block)
-    return title, lead, sections
 
 
 def _place(headings: Sequence[str], charts: Sequence[Chart]) -> dict[str, list[Chart]]:

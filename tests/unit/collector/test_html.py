@@ -200,7 +200,7 @@ def test_blocks() -> None:
         Heading(1, "T"),
         Paragraph("lead `a` more"),
         Bullets(["one", "two"]),
-        Table(["a", "b"], [["x", "1"]], frozenset({1})),
+        Table(["a", "b"], ["| x | 1 |"], frozenset({1})),
         Code("# no\n```"),
     ]
 
