@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.fleets import fleet, hostile
 
 EXAMPLE = Path(__file__).parents[2] / "reports/example"
+PATIENCE_MS = 120_000  # a machine may be busy; what is slow by itself test_speed.py says
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -53,6 +54,7 @@ def show(browser: Browser) -> Iterator[Callable[..., Seen]]:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         seen = Seen(page)
         address = path.resolve().as_uri()
         page.on("request", lambda one: note(seen.requests, one.url, address))

@@ -22,7 +22,7 @@ NOTES = (
 )
 AXIS_TITLE = "GB/s (1e9 bytes a second)"
 GB = 1e9
-BAR, ROW_HEIGHT = 12, 68
+BAR, ROW_HEIGHT = 12, 73
 CEILING_Y, READ_Y, SHARE_Y = 17, 35, 61
 
 
