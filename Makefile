@@ -9,7 +9,7 @@ STAMP := $(VENV)/.stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo lint test test-slow test-vm test-containers bench packages clean
+.PHONY: help setup demo lint test test-browser test-slow test-vm test-containers bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
 	pytest tests/unit tests/fleet -m "not slow" --durations=10
+
+test-browser: $(STAMP)  ## report.html in headless Chromium
+	bash tests/setup/browser-packages.sh
+	pytest tests/browser
 
 test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (many minutes)
 	pytest tests/fleet -m slow

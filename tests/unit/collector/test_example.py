@@ -11,7 +11,13 @@ import pytest
 from coldproof.cli import main
 
 EXAMPLE = Path(__file__).parents[3] / "reports/example"
-WRITTEN = ("storage_load_bench.md", "storage_load_bench.csv")
+WRITTEN = (
+    "storage_load_bench.md",
+    "storage_load_bench.csv",
+    "report.html",
+    "charts/phases.svg",
+    "charts/starts.svg",
+)
 
 
 @pytest.fixture
@@ -30,6 +36,11 @@ def test_the_example_is_what_this_version_writes(rebuilt: Path, name: str) -> No
     assert (rebuilt / name).read_bytes() == (EXAMPLE / name).read_bytes(), (
         "write it anew with: coldproof report reports/example"
     )
+
+
+def test_the_example_holds_no_other_chart() -> None:
+    names = {f"charts/{path.name}" for path in (EXAMPLE / "charts").iterdir()}
+    assert names == {name for name in WRITTEN if name.startswith("charts/")}
 
 
 def test_the_example_says_what_a_naive_procedure_would_have_blamed(rebuilt: Path) -> None:
