@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 AGAIN = "run the playbook again to go on"
+# An agent looks for its turn each second.
+TAKEN_S = 120.0
 NOTHING_YET = {"step": 0, "of": 0, "phase": "unknown"}
 
 
@@ -23,34 +25,46 @@ class Followed:
         pid: of the agent that was started.
         boot_id: the boot on which it went on after a reboot; empty before the first.
         limit_s: how long it is followed, in seconds.
+        turn: the tier whose turn it was given; empty if none.
     """
 
     pid: int
     boot_id: str
     limit_s: float
+    turn: str = ""
 
 
 def judge(
     seen: Mapping[str, Any], campaign: str, followed: Followed, waited_s: float
 ) -> dict[str, Any]:
-    """Returns ``ended`` (look no more), ``reboot`` (it asks for one), and a failure if it is one.
+    """Returns ``ended`` (look no more), what it asks for, and a failure if it is one.
+
+    It may ask for a ``reboot`` (a flag) or a ``turn`` (the tier, else empty).
 
     A look that says nothing of the agent does not end it: it is a failure only if it is the last,
     because `waited_s`, the seconds since the first look, are more than the limit.
     """
     late = waited_s > followed.limit_s
     if not seen["boot_id"]:
-        return {"ended": late, "reboot": False, **failure(no_answer(seen["stderr"]))}
+        said = failure(no_answer(seen["stderr"]))
+        return {"ended": late, "reboot": False, "turn": "", **said}
     status = seen["status"] if seen["status"] and _own(seen, campaign, followed) else None
     error = _bad_answer(seen["wrong"]) if seen["wrong"] else None
-    needs, done = None, False
+    reboot, done, turn = False, False, ""
     if status is not None:
-        error, needs, done = status["error"], status["needs"], status["done"]
-    ended = late or not seen["alive"] or done or error is not None or needs is not None
-    verdict = {"ended": ended, "reboot": needs == "reboot"}
-    if done or needs == "reboot":
+        error, done = status["error"], status["done"]
+        reboot = status["needs"] == "reboot"
+        if status["needs"] == "turn" and seen["alive"]:
+            turn = status.get("turn") or ""
+    # It takes a second to see that its turn was given.
+    given = turn != "" and turn == followed.turn
+    asks = reboot or (turn != "" and not given)
+    not_taken = given and waited_s > TAKEN_S
+    ended = late or not seen["alive"] or done or error is not None or asks or not_taken
+    verdict = {"ended": ended, "reboot": reboot, "turn": turn if asks else ""}
+    if done or asks:
         return verdict
-    reason = error or (_needing(needs) if needs else _unfinished(seen, status, followed))
+    reason = error or (_not_taken(turn) if not_taken else _unfinished(seen, status, followed))
     incomplete = error is None or error["code"] == "max_minutes"
     return {**verdict, **failure({"status": "incomplete" if incomplete else "failed", **reason})}
 
@@ -109,9 +123,12 @@ def _unfinished(
     return {"code": code, "message": f"{what} {where}; {AGAIN}", "variable": ""}
 
 
-def _needing(needs: str) -> dict[str, str]:
-    message = f"the agent waits for a {needs}, which this version cannot give"
-    return {"code": f"needs_{needs}", "message": message, "variable": "coldproof_tiers"}
+def _not_taken(turn: str) -> dict[str, str]:
+    message = (
+        f"its turn on tier {turn} was given, and it did not take it: see agent.log; can the user "
+        f"of the connection write into coldproof_state_dir? {AGAIN}"
+    )
+    return {"code": "turn_not_taken", "message": message, "variable": "coldproof_state_dir"}
 
 
 def _bad_answer(field: str) -> dict[str, str]:

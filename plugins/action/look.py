@@ -29,6 +29,7 @@ from coldproof.following import Followed, failure, judge, unreachable  # noqa: E
 MOST_BYTES = 4096
 STATUS = re.compile(r'\{.*"coldproof\.status/1".*\}', re.DOTALL)
 BOOT = re.compile(r"^[0-9a-f]{8}-[0-9a-f-]{27}", re.MULTILINE)
+TIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 HOME = re.compile(r"~[A-Za-z0-9_.-]*(/|$)")
 # The agent's own /proc entry comes before the status: if it is gone, the status is the last one.
 SCRIPT = """\
@@ -37,13 +38,18 @@ if test -d "$s/campaigns/"{campaign}; then echo held; fi
 t=$(head -c {most} "$s/status.json"); p=${{t##*\\"pid\\": }}; p=${{p%%[!0-9]*}}
 cat /proc/sys/kernel/random/boot_id "/proc/${{p:-none}}/stat"
 head -c {most} "$s/status.json\""""
+# What it is given is a file, written whole: only to an agent that asks for a turn.
+GRANT = """
+case $t in *'"needs": "turn"'*)
+  printf %s {turn} >"$s/.turn.new" && mv "$s/.turn.new" "$s/turn.json";;
+esac"""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """The action of one task, in a worker process of the controller."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("state_dir", "campaign", "follow"))
+    _VALID_ARGS = frozenset(("state_dir", "campaign", "follow", "turn"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Returns what the node printed and what that says; no answer is not a failure.
@@ -58,7 +64,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         follow = self._task.args.get("follow")
         first = began()
         try:
-            done = self._low_level_execute_command(script(folder, campaign), executable="/bin/sh")
+            words = script(folder, campaign, self._task.args.get("turn"))
+            done = self._low_level_execute_command(words, executable="/bin/sh")
         except AnsibleConnectionFailure as error:
             if follow is None:
                 raise
@@ -80,15 +87,24 @@ def began() -> float:
 
 def followed(given: Mapping[str, Any]) -> Followed:
     """Returns the agent that the task follows: what a template gives may be a number as text."""
-    return Followed(int(given["pid"]), str(given["boot_id"]), float(given["limit_s"]))
+    pid, boot_id = int(given["pid"]), str(given["boot_id"])
+    return Followed(pid, boot_id, float(given["limit_s"]), str(given.get("turn") or ""))
 
 
-def script(state_dir: str, campaign: str) -> str:
-    """Returns what the node's shell is given. A leading ~ is for it to expand, the rest is not."""
+def script(state_dir: str, campaign: str, turn: Mapping[str, Any] | None = None) -> str:
+    """Returns what the node's shell is given. A leading ~ is for it to expand, the rest is not.
+
+    `turn` is given to an agent that asks for one: ``tier`` and ``concurrency``.
+    """
     home = HOME.match(state_dir)
     begin, rest = (home[0], state_dir[home.end() :]) if home else ("", state_dir)
     folder = begin + (shlex.quote(rest) if rest else "")
-    return SCRIPT.format(folder=folder, campaign=shlex.quote(campaign), most=MOST_BYTES)
+    words = SCRIPT.format(folder=folder, campaign=shlex.quote(campaign), most=MOST_BYTES)
+    if turn is None:
+        return words
+    count = int(turn["concurrency"])
+    given = {"campaign": campaign, "tier": str(turn["tier"]), "concurrency": count}
+    return words + GRANT.format(turn=shlex.quote(json.dumps(given)))
 
 
 def read(text: str) -> dict[str, Any]:
@@ -133,6 +149,9 @@ def usable(text: str) -> tuple[dict[str, Any] | None, str]:
             return None, name
     if status.get("needs") not in (None, "reboot", "turn"):
         return None, "needs"
+    turn = status.get("turn") or "none"
+    if not isinstance(turn, str) or not TIER.fullmatch(turn):
+        return None, "turn"
     return (None, field) if (field := _wrong_in_error(status.get("error"))) else (status, "")
 
 

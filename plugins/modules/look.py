@@ -26,9 +26,15 @@ options:
   follow:
     description:
       - The agent that is followed, as C(pid), C(boot_id) (the boot on which it went on, or empty)
-        and C(limit_s) (how long it is followed, in seconds, for messages).
+        and C(limit_s) (how long it is followed, in seconds), and C(turn), the tier whose turn it
+        was given, if it was.
       - With it, an agent that is not complete is a failure with RV(outcome), which a rescue sees,
         and so is a node that cannot be reached.
+    type: dict
+  turn:
+    description:
+      - Gives an agent that asks for one its turn on a shared tier, as C(tier) and C(concurrency),
+        the number of nodes that may measure it at once.
     type: dict
 """
 
@@ -70,6 +76,10 @@ reboot:
   description: Whether the agent asks for a reboot.
   returned: with O(follow)
   type: bool
+turn:
+  description: The tier whose turn the agent asks for; empty if it asks for none.
+  returned: with O(follow)
+  type: str
 outcome:
   description: Why it is not complete, as status, code, message and variable.
   returned: failure

@@ -21,6 +21,8 @@ STORAGE_LINK_FIX = (
     "reseat the device, look at the slot and the BIOS's link settings; check with: "
     "lspci -vv | grep -E 'Non-Volatile|LnkCap:|LnkSta:'"
 )
+# Fewer cost a start nothing that one could measure: a module compiles in milliseconds.
+MANY_UNCOMPILED = 100
 MISSING = "the compile caches were missing"
 CHANGING = "the compile caches keep changing"
 CACHES_FIX = (
@@ -131,7 +133,7 @@ def _compiled(record: Mapping[str, Any]) -> Telling | None:
     count = number(dig(record, "engine_files", "uncompiled"))
     if count is None:
         return None
-    if not count:
+    if count < MANY_UNCOMPILED:
         return []
     command = for_a_shell(dig(record, "engine", "python"), "python3")
     evidence = f"{count:.0f} of the engine's Python sources have no .pyc file"

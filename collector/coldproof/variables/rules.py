@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "coldproof_port": (0, 65535),
     "coldproof_poll_seconds": (10, None),
     "coldproof_reboot_batch": (1, None),
+    "coldproof_shared_tier_concurrency": (1, None),
     "coldproof_reboot_timeout_s": (1, None),
 }
 
@@ -137,6 +138,13 @@ def _of_storages(values: Mapping[str, Any]) -> Iterator[Refusal]:
     if not variants or len({one["name"] for one in variants}) != len(variants):
         text = "give at least one variant, and no name twice"
         yield Refusal("variant_names", "coldproof_variants", text)
+
+    if values["coldproof_cold_method"] == "reboot" and any(tier.get("shared") for tier in tiers):
+        text = (
+            "coldproof_cold_method reboot would give a node's turn on a shared tier away while it "
+            "boots; measure shared tiers with evict or drop_caches, in a campaign of their own"
+        )
+        yield Refusal("shared_reboot", "coldproof_cold_method", text)
 
 
 def _of_numbers(values: Mapping[str, Any]) -> Iterator[Refusal]:

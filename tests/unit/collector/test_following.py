@@ -23,8 +23,10 @@ def seen(*, boot: str = BOOT, alive: bool = True, wrong: str = "", **status: Any
     return {"boot_id": boot, "status": usable, "wrong": wrong, "alive": alive, "stderr": ""}
 
 
-def outcome(look: dict[str, Any], followed: Followed = FOLLOWED) -> tuple[bool, str, str]:
-    said = judge(look, CAMPAIGN, followed, waited_s=5)
+def outcome(
+    look: dict[str, Any], followed: Followed = FOLLOWED, waited_s: float = 5
+) -> tuple[bool, str, str]:
+    said = judge(look, CAMPAIGN, followed, waited_s)
     assert said["failed"]
     assert not said["reboot"]
     return said["ended"], said["outcome"]["status"], said["outcome"]["code"]
@@ -38,15 +40,25 @@ def test_an_agent_at_work_is_looked_at_again() -> None:
 
 def test_an_agent_that_is_done_is_no_failure() -> None:
     for alive in (True, False):
-        assert judge(seen(alive=alive, done=True), CAMPAIGN, FOLLOWED, 5) == {
-            "ended": True,
-            "reboot": False,
-        }
+        said = judge(seen(alive=alive, done=True), CAMPAIGN, FOLLOWED, 5)
+        assert said == {"ended": True, "reboot": False, "turn": ""}
 
 
 def test_an_agent_that_asks_for_a_reboot_is_no_failure() -> None:
     said = judge(seen(alive=False, needs="reboot"), CAMPAIGN, FOLLOWED, 5)
-    assert said == {"ended": True, "reboot": True}
+    assert said == {"ended": True, "reboot": True, "turn": ""}
+
+
+def test_an_agent_asks_for_turns_until_it_has_them() -> None:
+    asks = seen(needs="turn", turn="nfs")
+    assert judge(asks, CAMPAIGN, FOLLOWED, 5) == {"ended": True, "reboot": False, "turn": "nfs"}
+    given = Followed(pid=7, boot_id="", limit_s=600, turn="nfs")
+    assert not judge(asks, CAMPAIGN, given, 5)["ended"]
+    assert outcome(asks, given, 200) == (True, "incomplete", "turn_not_taken")
+    another = judge(seen(needs="turn", turn="s3"), CAMPAIGN, given, 5)
+    assert another == {"ended": True, "reboot": False, "turn": "s3"}
+    died = seen(alive=False, needs="turn", turn="nfs")
+    assert outcome(died) == (True, "incomplete", "agent_gone")
 
 
 @pytest.mark.parametrize(

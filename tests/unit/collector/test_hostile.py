@@ -88,7 +88,7 @@ def evil_texts(text: str) -> bytes:
         "outcome_detail": text, "phases_missing": [text],
         "engine": {"name": text, "version": text, "python": text, "argv": [text],
                    "env": {text: text}},
-        "engine_files": {"uncompiled": 3, "filesystem": text, "network": True},
+        "engine_files": {"uncompiled": 3000, "filesystem": text, "network": True},
         "host": {"cpu": text, "kernel": text, "cores": 4, "mem_total_bytes": 1 << 33},
         "storage": {"filesystem": text, "mount": text, "model": text, "firmware": text,
                     "scheduler": text, "devices": [text], "pcie": {text: text}},

@@ -53,6 +53,17 @@ def test_the_defaults_with_a_model_are_no_reason() -> None:
         ({"coldproof_reboot_batch": 0}, "out_of_range", "coldproof_reboot_batch"),
         ({"coldproof_reboot_timeout_s": 0}, "out_of_range", "coldproof_reboot_timeout_s"),
         ({"coldproof_cold_method": "reboot"}, "no_consent", "coldproof_reboot_ok"),
+        (
+            {
+                "coldproof_cold_method": "reboot",
+                "coldproof_reboot_ok": True,
+                "coldproof_model_path": "",
+                "coldproof_tiers": [{"name": "a", "path": "/a", "shared": "filer"}],
+            },
+            "shared_reboot",
+            "coldproof_cold_method",
+        ),
+        ({"coldproof_shared_tier_concurrency": 0}, "out_of_range", None),
         ({"coldproof_launcher": "podman"}, "no_image", "coldproof_container_image"),
         ({"coldproof_engine": "custom"}, "custom_engine", "coldproof_engine_command"),
         ({"coldproof_demo": True}, "demo_only", "coldproof_demo"),

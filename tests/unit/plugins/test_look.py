@@ -117,6 +117,8 @@ def test_bytes_that_are_no_text_are_no_status(tmp_path: Path) -> None:
         ({"pid": "(a+)+$"}, "pid"),
         ({"pid": -1}, "pid"),
         ({"needs": "money"}, "needs"),
+        ({"needs": "turn", "turn": "../x"}, "turn"),
+        ({"needs": "turn", "turn": 5}, "turn"),
         ({"needs": ["reboot"]}, "needs"),
         ({"error": "text"}, "error"),
         ({"error": {"code": 5, "message": "m", "variable": None}}, "error.code"),
@@ -137,3 +139,20 @@ def test_a_field_of_the_wrong_type_is_named(
 def test_a_status_that_is_nested_without_an_end_is_not_usable() -> None:
     text = f'{BOOT}\n{{"a": "coldproof.status/1", "b": {"[" * 3000}{"]" * 3000}}}'
     assert read(text)["wrong"] in ("schema", "campaign")
+
+
+@pytest.mark.parametrize(("needs", "given"), [("turn", True), (None, False)])
+def test_a_turn_is_given_to_an_agent_that_asks_for_one(
+    tmp_path: Path, needs: str | None, given: bool
+) -> None:
+    state = put(tmp_path / "s", json.dumps(status(needs=needs, turn="nfs' x")))
+    words = script(str(state), CAMPAIGN, {"tier": "nfs' x", "concurrency": "2"})
+    done = subprocess.run(["/bin/sh", "-c", words], capture_output=True, check=True, timeout=60)
+    assert BOOT in done.stdout.decode()
+    assert (state / "turn.json").exists() == given
+    if given:
+        turn = json.loads((state / "turn.json").read_text("utf-8"))
+        assert turn == {"campaign": CAMPAIGN, "tier": "nfs' x", "concurrency": 2}
+        assert sorted(path.name for path in state.iterdir()) == [
+            "campaigns", "status.json", "turn.json"
+        ]  # fmt: skip

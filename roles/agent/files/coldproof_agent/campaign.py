@@ -22,6 +22,7 @@ from coldproof_agent import (
     reboot,
     redact,
     supervisor,
+    turns,
 )
 from coldproof_agent import (
     plan as plans,
@@ -96,6 +97,7 @@ class Campaign:
         self.rebooted: Optional[dict[str, Any]] = None
         self._done = 0
         self._failed: list[str] = []
+        self._turns: dict[str, int] = {}
         self._last: dict[str, Optional[float]] = {}
         limit = float(plan.settings["max_minutes"])
         self._deadline = time.monotonic() + 60 * limit if limit else None
@@ -149,27 +151,35 @@ class Campaign:
             self.status.set(phase="done", done=True, run=None, step=len(self.steps))
 
     def _tier(self, tier: str, variant: str, secret: Mapping[str, str]) -> None:
-        if self.plan.tier(tier).get("shared"):
-            raise Refusal(
-                "not_supported",
-                f"tier {tier}: turns on shared tiers are not supported yet",
-                "coldproof_tiers",
-            )
-        scene = Scene(self.plan, tier, variant, self.state, self.folder, secret)
         warm_only = bool(self.plan.tier(tier).get("warm_only"))
+        scene = Scene(self.plan, tier, variant, self.state, self.folder, secret)
+        scene.concurrency = self._turn(tier)
         if not self._prime(scene):
             return
         repeats = int(self.plan.settings["repeats"])
-        while len(self.journal.finished_pairs(tier, variant, warm_only)) < repeats:
+        while (made := len(self.journal.finished_pairs(tier, variant, warm_only))) < repeats:
             self._need_time()
+            # After the last cold run, so that no start finds pages that a sweep brought.
+            last = made + 1 == repeats and plans.sweeps(self.plan, tier, variant)
             pair = self.journal.next_pair(tier, variant)
             for mode in ("warm",) if warm_only else ("cold", "warm"):
                 step = Step(tier, variant, mode, pair)
                 if mode == "cold" and self.plan.settings["cold_method"] == "reboot":
                     self._need_reboot(step)
-                if self._run(scene, step)["outcome"] == "not_started":
+                sweep = last and mode == "warm"
+                if self._run(scene, step, sweep=sweep)["outcome"] == "not_started":
                     self._fail(scene, self.journal.runs[-1], "could not be started any more")
                     return
+
+    def _turn(self, tier: str) -> int:
+        """Waits for the tier's turn, once, where nodes share it. Returns how many measure it."""
+        if not self.plan.tier(tier).get("shared"):
+            return 1
+        if tier not in self._turns:
+            count = turns.wait(self.state, self.plan.campaign, tier, self.status, self._need_time)
+            self._turns[tier] = count
+            self.journal.note("turn", tier=tier, concurrency=count)
+        return self._turns[tier]
 
     def _need_reboot(self, step: Step) -> None:
         """Goes on if this is the boot that was asked for, else asks for it and ends."""
@@ -240,7 +250,9 @@ class Campaign:
                 "coldproof_max_minutes",
             )
 
-    def _run(self, scene: Scene, step: Step, first: bool = True) -> dict[str, Any]:
+    def _run(
+        self, scene: Scene, step: Step, first: bool = True, sweep: bool = False
+    ) -> dict[str, Any]:
         durable.need_space(self.state, NEEDED_BYTES)
         self.status.set(
             phase="preparing",
@@ -250,7 +262,7 @@ class Campaign:
         )
         identity.check(self.plan, self.state, self.journal)
         seq = self.journal.begin(step)
-        made = measure.run(scene, step, seq, self.ledger, self.status, self.rebooted)
+        made = measure.run(scene, step, seq, self.ledger, self.status, self.rebooted, sweep)
         record = self.journal.end(made)
         self.rebooted = None
         csvfile.sync(self.folder / "storage_load_bench.csv", [record])

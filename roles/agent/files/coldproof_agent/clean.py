@@ -29,6 +29,8 @@ OURS = (
     "plan.json",
     "secrets.json",
     "status.json",
+    "turn.json",
+    ".turn.new",
 )
 # The same of its folders.
 INSIDE = {

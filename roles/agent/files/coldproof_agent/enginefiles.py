@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from coldproof_agent import apart, cooling, durable, residency
+from coldproof_agent import apart, cooling, durable, installation, residency
 from coldproof_agent.files import FileRef, below, device_bytes, unique
 
 
 class EngineFiles(NamedTuple):
-    """The set, or why it is not known. ``files`` have the resident bytes as ``expected``."""
+    """The set, or why it is not known, and what is known of the installation (installation.py).
+
+    ``files`` have the resident bytes as ``expected``.
+    """
 
     files: list[FileRef]
     reason: Optional[str]
+    about: Optional[dict[str, Any]] = None
 
     @property
     def known(self) -> bool:
@@ -32,6 +36,7 @@ class EngineFiles(NamedTuple):
             "files": len(self.files),
             "bytes": device_bytes(self.files),
             "reason": self.reason,
+            **(self.about or {}),
         }
 
 
@@ -78,7 +83,8 @@ def found_after(ground: Ground) -> EngineFiles:
         except OSError as error:
             return EngineFiles([], f"{error.filename}: {error.strerror}")
         used = [one._replace(expected=count) for one, count in seen if count]
-        return EngineFiles(used, None if used else "the start left nothing of it resident")
+        reason = None if used else "the start left nothing of it resident"
+        return EngineFiles(used, reason, installation.describe(used))
 
     files: EngineFiles = apart.run(search)
     return files
@@ -86,7 +92,7 @@ def found_after(ground: Ground) -> EngineFiles:
 
 def save(path: Path, files: EngineFiles) -> None:
     """Keeps the set for the runs after a resume."""
-    data = {"reason": files.reason, "files": [list(one) for one in files.files]}
+    data = {**files._asdict(), "files": [list(one) for one in files.files]}
     durable.replace(path, json.dumps(data).encode())
 
 
@@ -94,6 +100,7 @@ def restore(path: Path) -> EngineFiles:
     """Returns the set that was kept; unknown if none was."""
     try:
         data = json.loads(path.read_bytes())
-        return EngineFiles([FileRef(*row) for row in data["files"]], data["reason"])
+        files = [FileRef(*row) for row in data["files"]]
+        return EngineFiles(files, data["reason"], data.get("about"))
     except (OSError, ValueError, KeyError, TypeError):
         return EngineFiles([], "no prime run has found them yet")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from coldproof_agent import weights
+from coldproof_agent import plan as plans
+from coldproof_agent import reading, weights
 from coldproof_agent.engineprofile import Profile
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import device_bytes
@@ -23,6 +24,11 @@ def of(plan: Plan, chosen: Optional[Profile], steps: list[Step]) -> dict[str, An
             size = device_bytes(weights.of(plan.path(step.tier), chosen.data))
         except Refusal:
             size = int(plan.local["make_model_mib"]) << 20
+        last = step.mode == "warm" and step.pair == plan.settings["repeats"]
+        if last and plans.sweeps(plan, step.tier, step.variant):
+            swept = reading.SWEEPS * min(size, reading.SWEEP_BYTES)
+            seconds += swept / assumed["bytes_per_s"]
+            total += swept
         times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
         cold = step.mode != "warm"
         seconds += times * (assumed["start_s"] + (size / assumed["bytes_per_s"] if cold else 0) + 1)

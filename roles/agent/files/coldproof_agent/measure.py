@@ -14,6 +14,7 @@ from coldproof_agent import (
     gpu,
     gpurecord,
     host,
+    reading,
     residency,
     serve,
     verdict,
@@ -34,6 +35,7 @@ def run(
     ledger: Path,
     status: Status,
     rebooted: Optional[dict[str, Any]] = None,
+    sweep: bool = False,
 ) -> dict[str, Any]:
     """Makes one start.
 
@@ -47,6 +49,7 @@ def run(
         ledger: see :class:`launcher.ProcessLauncher`.
         status: where to say what is going on.
         rebooted: what is known of the reboot before a cold run of method reboot.
+        sweep: whether to find the ceiling of the tier after it, when all evidence is taken.
 
     Returns:
         the record, without its checksum, as in schemas/run.schema.json.
@@ -90,6 +93,10 @@ def run(
     )
     if released["released"] is False:
         record["flags"].append("gpu_memory_not_released")
+    if sweep:
+        status.set(phase="sweeping")
+        when = f"after run {seq:04d}, the last of its tier and variant"
+        record["ceiling"] = {**reading.ceiling(files, scene.verdicts(files, True)), "when": when}
     for reason in doubts.found(served.memory):
         record["reasons"].append(reason)
         if record["state"].startswith("proven"):
@@ -187,7 +194,7 @@ def _record(
         "resolution_s": waited.resolution_s,
         "engine_files": scene.engine_files.as_dict(),
         **seen.as_record(server.read_bytes),
-        "concurrency": 1,
+        "concurrency": scene.concurrency,
         "host": host.describe(),
         "engine": server.engine,
         "log": server.log,

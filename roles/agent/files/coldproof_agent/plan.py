@@ -148,3 +148,9 @@ def expand(plan: Plan) -> list[Step]:
                     steps.append(Step(*here, "cold", pair))
                 steps.append(Step(*here, "warm", pair))
     return steps
+
+
+def sweeps(plan: Plan, tier: str, variant: str) -> bool:
+    """Says whether the tier's ceiling is found after this variant: once, when all is made cold."""
+    variants = plan.settings["variants"]
+    return bool(not plan.tier(tier).get("warm_only") and variant == variants[-1]["name"])

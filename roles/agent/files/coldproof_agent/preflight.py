@@ -257,10 +257,6 @@ def _tier(
             "disk_full", f"{path}: no room for a model of {mib} MiB", "coldproof_make_model_mib"
         )
     filesystems = {storage.mount_of(one).filesystem for one in lie}
-    if tier.get("shared"):
-        yield Refusal(
-            "not_supported", f"tier {name}: shared tiers are not supported yet", "coldproof_tiers"
-        )
     in_memory = filesystems & storage.MEMORY
     if in_memory and not tier.get("warm_only"):
         yield Refusal(

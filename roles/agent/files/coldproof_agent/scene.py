@@ -49,6 +49,8 @@ class Scene:
     ) -> None:
         self.plan, self.tier, self.variant, self.folder = plan, tier, variant, folder
         self.path = plan.path(tier)
+        # Nodes that may measure this tier at once, by the turn that was given.
+        self.concurrency = 1
         self.profile = engineprofile.load(str(plan.settings["engine"]))
         self.container = container.of(plan, self.profile, state)
         if self.container:

@@ -34,6 +34,7 @@ class Status:
             "step": 0,
             "of": of,
             "needs": None,
+            "turn": None,
             "done": False,
             "error": None,
             "boot_id": procfs.boot_id(),
