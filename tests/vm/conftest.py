@@ -11,6 +11,7 @@ import pytest
 
 from tests.fleet import plant
 from tests.fleet.models import write_model
+from tests.fleet.nodes import free_port
 from tests.vm.fleet import Machines
 from tests.vm.images import RELEASES, image
 from tests.vm.machines import MODELS, Machine
@@ -67,8 +68,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     with ThreadPoolExecutor() as pool:
         images = dict(zip(RELEASES, pool.map(image, RELEASES), strict=True))
     try:
-        for name, release in ((BOOKWORM, "bookworm"), (TRIXIE, "trixie")):
-            made.add(name, images[release], models=models).start()
+        port = free_port()
+        for number, (name, release) in enumerate(((BOOKWORM, "bookworm"), (TRIXIE, "trixie")), 1):
+            made.add(name, images[release], models=models, lan=(number, port)).start()
         made.add(OFF, images["trixie"])
         for name in (BOOKWORM, TRIXIE):
             seconds = made.machines[name].wait_for_ssh()
