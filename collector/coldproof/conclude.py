@@ -56,8 +56,9 @@ def _take(folder: Path, node: str, fetched: Any) -> Mapping[str, Any]:
     archive = Path(fetched["archive"])
     try:
         taken = intake.take(folder, node, archive)
-    except (InputError, OSError) as error:
-        return {**UNFINISHED, "status": "failed", "code": "intake", "message": str(error)}
+    except Exception as error:  # whatever a node made of its archive costs no other node
+        message = str(error) or type(error).__name__
+        return {**UNFINISHED, "status": "failed", "code": "intake", "message": message}
     archive.unlink(missing_ok=True)
     if _done(taken.directory / "journal.jsonl"):
         return COMPLETE

@@ -26,23 +26,26 @@ class Followed:
         boot_id: the boot on which it went on after a reboot; empty before the first.
         limit_s: how long it is followed, in seconds.
         turn: the tier whose turn it was given; empty if none.
+        turns: the shared tiers whose turn it may ask for yet.
     """
 
     pid: int
     boot_id: str
     limit_s: float
     turn: str = ""
+    turns: tuple[str, ...] = ()
 
 
 def judge(
-    seen: Mapping[str, Any], campaign: str, followed: Followed, waited_s: float
+    seen: Mapping[str, Any], campaign: str, followed: Followed, waited_s: float, granted_s: float
 ) -> dict[str, Any]:
     """Returns ``ended`` (look no more), what it asks for, and a failure if it is one.
 
     It may ask for a ``reboot`` (a flag) or a ``turn`` (the tier, else empty).
 
     A look that says nothing of the agent does not end it: it is a failure only if it is the last,
-    because `waited_s`, the seconds since the first look, are more than the limit.
+    because `waited_s`, the seconds since the first look, are more than the limit. `granted_s` are
+    the seconds since the first look that was answered, which gave it its turn.
     """
     late = waited_s > followed.limit_s
     if not seen["boot_id"]:
@@ -59,7 +62,9 @@ def judge(
     # It takes a second to see that its turn was given.
     given = turn != "" and turn == followed.turn
     asks = reboot or (turn != "" and not given)
-    not_taken = given and waited_s > TAKEN_S
+    not_taken = given and granted_s > TAKEN_S
+    if turn and not given and turn not in followed.turns:
+        asks, error = False, _no_turn(turn)
     ended = late or not seen["alive"] or done or error is not None or asks or not_taken
     verdict = {"ended": ended, "reboot": reboot, "turn": turn if asks else ""}
     if done or asks:
@@ -129,6 +134,11 @@ def _not_taken(turn: str) -> dict[str, str]:
         f"of the connection write into coldproof_state_dir? {AGAIN}"
     )
     return {"code": "turn_not_taken", "message": message, "variable": "coldproof_state_dir"}
+
+
+def _no_turn(turn: str) -> dict[str, str]:
+    message = f"it asks for a turn on tier {turn}, which is not shared, or which it has had"
+    return {"code": "bad_answer", "message": message, "variable": ""}
 
 
 def _bad_answer(field: str) -> dict[str, str]:

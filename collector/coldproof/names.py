@@ -7,6 +7,8 @@ import re
 from coldproof.errors import InputError
 
 NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# A folder of a node, as a node names it: sftp's commands are lines with quotes of their own kind.
+FOLDER = re.compile(r"/[^\x00-\x1f\x7f'\"\\]{0,4095}")
 CAMPAIGN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 RUN_ID = re.compile(rf"({CAMPAIGN.pattern})\.({NODE.pattern})\.([0-9]{{4}})")
 

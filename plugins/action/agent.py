@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collector"))
 
 from coldproof.following import failure, unreachable  # noqa: E402
+from coldproof.names import FOLDER  # noqa: E402
 from coldproof.variables.rules import Refusal, joined  # noqa: E402
 
 MOST_ITEMS = 100_000
@@ -131,6 +132,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MOST_TEXT
 
 
+def _folder(value: Any) -> bool:
+    return isinstance(value, str) and FOLDER.fullmatch(value) is not None
+
+
 def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -160,7 +165,7 @@ _count = _up_to(MOST_ITEMS)
 _bytes = _up_to(MOST_BYTES)
 _process = _up_to(1 << 32)
 
-COMMON: dict[str, Any] = {"folder": _text, "deployed": [_text]}
+COMMON: dict[str, Any] = {"folder": _folder, "deployed": [_text]}
 FAILED: dict[str, Any] = {
     **COMMON,
     "outcome": {

@@ -75,7 +75,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         said = {name: str(done.get(name) or "") for name in ("stdout", "stderr")}
         seen = {**said, **read(said["stdout"]), "changed": False}
         if follow is not None:
-            seen |= judge(seen, campaign, followed(follow), time.monotonic() - first)
+            now = time.monotonic()
+            granted_s = now - answered() if seen["boot_id"] else 0.0
+            seen |= judge(seen, campaign, followed(follow), now - first, granted_s)
         return {**result, **seen}
 
 
@@ -85,10 +87,17 @@ def began() -> float:
     return time.monotonic()
 
 
+@cache
+def answered() -> float:
+    """Returns when the first of these attempts was answered: that one gave the turn."""
+    return time.monotonic()
+
+
 def followed(given: Mapping[str, Any]) -> Followed:
     """Returns the agent that the task follows: what a template gives may be a number as text."""
     pid, boot_id = int(given["pid"]), str(given["boot_id"])
-    return Followed(pid, boot_id, float(given["limit_s"]), str(given.get("turn") or ""))
+    turn, turns = str(given.get("turn") or ""), tuple(map(str, given.get("turns") or ()))
+    return Followed(pid, boot_id, float(given["limit_s"]), turn, turns)
 
 
 def script(state_dir: str, campaign: str, turn: Mapping[str, Any] | None = None) -> str:

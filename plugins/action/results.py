@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collector"))
 
 from coldproof.following import failure, unreachable  # noqa: E402
+from coldproof.names import FOLDER  # noqa: E402
 
-# The name is a constant: a node does not choose what is read.
 NAME = "coldproof-results.tar"
 
 
@@ -31,7 +31,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Returns where the results lie on the controller, or a failure with an outcome."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        source = f"{self._task.args['folder']}/{NAME}"
+        folder = str(self._task.args["folder"])
+        if not FOLDER.fullmatch(folder):
+            outcome = _failed("bad_answer", f"{folder!r} is no usable folder of a node")
+            return {**result, **failure(outcome)}
+        source = f"{folder}/{NAME}"
         dest = Path(str(self._task.args["dest"]))
         dest.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -41,8 +45,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if failed:
             return {**result, **failed}
         if _sha256(dest) != self._task.args["sha256"]:
-            message = f"{dest}: not what the node packed; run the playbook again"
-            outcome = {"status": "failed", "code": "torn", "message": message, "variable": ""}
+            dest.unlink()
+            outcome = _failed("torn", "what was fetched is not what it packed: run it again")
             return {**result, **failure(outcome)}
         return {**result, "changed": True, "dest": str(dest)}
 
@@ -64,6 +68,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         fetched: dict[str, Any] = fetch.run(task_vars=task_vars)
         return fetched if fetched.get("failed") or fetched.get("unreachable") else None
+
+
+def _failed(code: str, message: str) -> dict[str, str]:
+    return {"status": "failed", "code": code, "message": message, "variable": ""}
 
 
 def _sha256(path: Path) -> str:

@@ -27,6 +27,8 @@ SPECS: dict[str, Any] = yaml.load(
     Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
 )["argument_specs"]["variables"]["options"]
 
+SECRET = {name for name, spec in SPECS.items() if spec.get("no_log")}
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """The action of one task, in a worker process of the controller."""
@@ -59,7 +61,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if refusals:
             return {**result, **answer(refusals)}
         asked = plan.plan(checked.validated_parameters, host.name)
-        digest = sha256_text(canonical_json(asked["settings"]))
+        try:
+            digest = sha256_text(canonical_json(asked["settings"]))
+        except TypeError as error:
+            return {**result, **answer([rules.no_json(str(error))])}
         return {**result, "changed": False, "plan": asked, "digest": digest}
 
     def _values(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[rules.Refusal]]:
@@ -69,7 +74,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             try:
                 values[name] = self._templar.template(given[name])
             except AnsibleError as error:
-                text = f"{name}: its template cannot be used: {error.message}"
+                # Of a secret not even an error is shown: it may quote the value.
+                why = "it holds a secret" if name in SECRET else error.message
+                text = f"{name}: its template cannot be used: {why}"
                 broken.append(rules.Refusal("bad_template", name, text))
         return values, broken
 

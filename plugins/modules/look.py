@@ -26,8 +26,8 @@ options:
   follow:
     description:
       - The agent that is followed, as C(pid), C(boot_id) (the boot on which it went on, or empty)
-        and C(limit_s) (how long it is followed, in seconds), and C(turn), the tier whose turn it
-        was given, if it was.
+        and C(limit_s) (how long it is followed, in seconds), C(turn), the tier whose turn it
+        was given, if it was, and C(turns), the tiers whose turn it may ask for yet.
       - With it, an agent that is not complete is a failure with RV(outcome), which a rescue sees,
         and so is a node that cannot be reached.
     type: dict

@@ -79,3 +79,17 @@ def test_settings_that_differ_between_nodes_are_refused(fleet: Fleet, workplace:
         del odd.variables["coldproof_max_model_len"]
     assert play.outcomes()[EMPTY]["code"] == "settings_differ"
     assert play.outcomes()[EMPTY]["variable"] == "coldproof_max_model_len"
+
+
+def test_a_name_that_is_none_costs_the_others_nothing(fleet: Fleet, workplace: Path) -> None:
+    inventory = workplace / "inventory.yml"
+    text = fleet.inventory(HEALTHY[0], EMPTY).read_text("utf-8")
+    inventory.write_text(text.replace(f"    {EMPTY}:", "    'fe80::1':"), encoding="utf-8")
+    play = run_playbook(workplace, inventory)
+    assert play.code == 2
+    assert {name: one["status"] for name, one in play.outcomes().items()} == {
+        HEALTHY[0]: "complete"
+    }
+    assert HEALTHY[0] in play.report()
+    assert {name for name, counts in play.recap().items() if counts["failed"]} == {"fe80::1"}
+    assert "fe80::1: a node is called by letters" in " ".join(play.output.split())

@@ -79,6 +79,15 @@ def invalid(errors: Sequence[str]) -> list[Refusal]:
     return [Refusal("wrong_type", named[0] if named else "", "; ".join(errors))] if errors else []
 
 
+def no_json(error: str) -> Refusal:
+    """Returns the refusal of values that a plan cannot carry, as YAML's dates and numbered keys."""
+    text = (
+        f"coldproof_engine_env, coldproof_variants: {error}; write names and values as text, in "
+        "quotes"
+    )
+    return Refusal("wrong_type", "coldproof_engine_env", text)
+
+
 def wrong(values: Mapping[str, Any], host: Host) -> list[Refusal]:
     """Returns what is wrong with variables that have been validated against their specs."""
     return [

@@ -130,3 +130,10 @@ def test_a_node_gives_ansible_no_orders(result: dict[str, Any]) -> None:
     taken = accepted("preflight", {**result, **orders})
     assert not taken.keys() & {"unreachable", "skipped", "add_host", "add_group"}
     assert taken["ansible_facts"] == {"discovered_interpreter_python": "/usr/bin/python3"}
+
+
+@pytest.mark.parametrize(
+    "folder", ["relative", "/a\n!touch /tmp/x", "/a'b", '/a"b', "/a\\b", "/" * 5000, 5]
+)
+def test_a_folder_that_a_transfer_could_misread_is_not_usable(folder: Any) -> None:
+    assert "folder" in said(accepted("pack", {**given(ANSWERS["pack"]), "folder": folder}))

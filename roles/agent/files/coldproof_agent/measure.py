@@ -93,15 +93,25 @@ def run(
     )
     if released["released"] is False:
         record["flags"].append("gpu_memory_not_released")
-    if sweep:
-        status.set(phase="sweeping")
-        when = f"after run {seq:04d}, the last of its tier and variant"
-        record["ceiling"] = {**reading.ceiling(files, scene.verdicts(files, True)), "when": when}
     for reason in doubts.found(served.memory):
         record["reasons"].append(reason)
         if record["state"].startswith("proven"):
             record["state"] = "unproven"
+    if sweep:
+        # Last of all: what changes from here on is nothing to the start.
+        status.set(phase="sweeping")
+        record["ceiling"] = _swept(scene, files, seq)
     return record
+
+
+def _swept(scene: Scene, files: list[FileRef], seq: int) -> dict[str, Any]:
+    """Returns the ceiling; a storage that fails under it costs no finished run."""
+    when = f"after run {seq:04d}, the last of its tier and variant"
+    try:
+        return {**reading.ceiling(files, scene.verdicts(files, True)), "when": when}
+    except OSError as error:
+        failed = {"way": "direct", "error": str(error.strerror)}
+        return {"bytes_per_s": None, "reliable": False, "sweeps": [failed], "when": when}
 
 
 def _prepare(
