@@ -13,6 +13,7 @@ from coldproof.names import check_node
 
 # The agent's last line in its journal.
 DONE = re.compile(rb'"event": ?"done"')
+INTAKE = "intake"
 COMPLETE = {"status": "complete", "code": "", "message": "", "variable": ""}
 UNFINISHED = {
     "status": "incomplete",
@@ -27,8 +28,8 @@ def conclude(folder: Path, document: Any) -> dict[str, dict[str, str | None]]:
 
     `document` is {"nodes": {name: outcome}, "fetched": {name: {"archive": path, "otherwise":
     outcome or null}}}. A reason in `nodes` is what counts; else a node is complete whose journal
-    says so, and is `otherwise` if it does not. An archive
-    that cannot be taken in is its node's failure, and is kept; one that was is deleted.
+    says so, and is `otherwise` if it does not. An archive that cannot be taken in is its node's
+    failure, and is kept; one that was is deleted.
 
     Raises InputError if `document` is not that, or the folder holds no campaign.
     """
@@ -37,8 +38,15 @@ def conclude(folder: Path, document: Any) -> dict[str, dict[str, str | None]]:
     outcomes: dict[str, Any] = dict(given)
     for name, one in fetched.items():
         taken = _take(folder, name, one)
-        outcomes.setdefault(name, taken)
+        outcomes[name] = _both(given[name], taken) if name in given else taken
     return campaign.note(folder, {"nodes": outcomes})
+
+
+def _both(given: Any, taken: Mapping[str, Any]) -> Any:
+    """Return the reason that was given, and with it that the results could not be taken in."""
+    if taken["code"] != INTAKE or not isinstance(given, dict):
+        return given
+    return {**given, "message": f"{given.get('message')}; its results: {taken['message']}"}
 
 
 def _object(document: Any, name: str) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def _take(folder: Path, node: str, fetched: Any) -> Mapping[str, Any]:
         taken = intake.take(folder, node, archive)
     except Exception as error:  # whatever a node made of its archive costs no other node
         message = str(error) or type(error).__name__
-        return {**UNFINISHED, "status": "failed", "code": "intake", "message": message}
+        return {**UNFINISHED, "status": "failed", "code": INTAKE, "message": message}
     archive.unlink(missing_ok=True)
     if _done(taken.directory / "journal.jsonl"):
         return COMPLETE

@@ -75,6 +75,9 @@ def test_one_nodes_rubbish_is_its_own_failure_and_is_kept(folder: Path) -> None:
     both = {"a": {"archive": str(rubbish)}, "b": fetched(folder, "b")}
     assert said(folder, fetched=both) == {"a": ("failed", "intake"), "b": ("complete", None)}
     assert rubbish.exists()
+    known = conclude(folder, {"nodes": {"a": GIVEN}, "fetched": {"a": {"archive": str(rubbish)}}})
+    assert known["a"]["code"] == "disk_full"
+    assert "m; its results: " in str(known["a"]["message"])
 
 
 @pytest.mark.parametrize(
