@@ -29,9 +29,9 @@ class FleetError(Exception):
     """The test bed itself does not work."""
 
 
-def free_port() -> int:
-    """Returns a TCP port of the loopback address that nothing listens at just now."""
-    with socket.socket() as probe:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Returns a port (TCP, unless told) of the loopback address that is not in use just now."""
+    with socket.socket(type=kind) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import free_port
 from tests.vm.fleet import Machines
 from tests.vm.images import RELEASES, image
+from tests.vm.lan import pair
 from tests.vm.machines import MODELS, Machine
 
 BOOKWORM, TRIXIE, OFF = "gpu-bookworm", "gpu-trixie", "gpu-off"
@@ -68,9 +70,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     with ThreadPoolExecutor() as pool:
         images = dict(zip(RELEASES, pool.map(image, RELEASES), strict=True))
     try:
-        port = free_port()
-        for number, (name, release) in enumerate(((BOOKWORM, "bookworm"), (TRIXIE, "trixie")), 1):
-            made.add(name, images[release], models=models, lan=(number, port)).start()
+        ends = pair(free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM))
+        for name, release, end in zip((BOOKWORM, TRIXIE), RELEASES, ends, strict=True):
+            made.add(name, images[release], models=models, lan=end).start()
         made.add(OFF, images["trixie"])
         for name in (BOOKWORM, TRIXIE):
             seconds = made.machines[name].wait_for_ssh()

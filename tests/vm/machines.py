@@ -21,6 +21,7 @@ from typing import Any
 
 from tests.fleet.nodes import LOOPBACK, FleetError, free_port
 from tests.vm.images import Image, accelerator, find
+from tests.vm.lan import Cable
 from tests.vm.monitor import Monitor
 
 MODELS = "/srv/models"
@@ -39,8 +40,6 @@ KERNEL_LINE = (
     # TERM: systemd asks other terminals for their size, and waits for the answer.
     " TERM=dumb systemd.show_status=0 loglevel=5"
 )
-# tests/vm/image/root/etc/systemd/network/05-lan.network leaves these alone.
-LAN_MAC = "52:54:00:c0:1d:{:02d}"
 
 
 @dataclass
@@ -51,8 +50,7 @@ class Machine:
         folder: everything of this machine: disks, monitor's socket, `console.log`.
         models: folder of this host whose content is on the NVMe disk at first.
         read_mib_s: limit of the NVMe disk; without one the host's cache may make cold look warm.
-        lan: number on the network between machines, 1 or 2, and the UDP port that makes it; a
-            machine without has none.
+        lan: its end of the cable to another machine.
         variables: further inventory variables of this host.
     """
 
@@ -60,7 +58,7 @@ class Machine:
     image: Image
     folder: Path
     models: Path | None = None
-    lan: tuple[int, int] | None = None
+    lan: Cable | None = None
     memory_mib: int = 1536
     cpus: int = 2
     disk_mib: int = 1024
@@ -106,15 +104,6 @@ class Machine:
                 stderr=log,
                 start_new_session=True,
             )
-
-    def join_lan(self) -> None:
-        """Sets its address on the network between machines up: 10.9.0.<number>."""
-        number = self.lan[0] if self.lan else 0
-        mac = LAN_MAC.format(number)
-        self.ssh(
-            f"link=$(grep -l {mac} /sys/class/net/*/address | cut -d/ -f5); "
-            f"ip addr replace 10.9.0.{number}/24 dev $link && ip link set $link up"
-        )
 
     def wait_for_ssh(self, limit_s: float = BOOT_LIMIT_S) -> float:
         """Returns when it lets in, with the seconds that took.
@@ -278,18 +267,9 @@ class Machine:
             "-device", f"nvme,serial=coldproof-{self.name},drive=models",
             "-netdev", f"user,id=net0,restrict=on,{forward}",
             "-device", "virtio-net-pci,netdev=net0",
-            *self._lan(),
+            *(self.lan.qemu if self.lan else ()),
             "-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd),
             "-append", f"{KERNEL_LINE} systemd.hostname={self.name} systemd.machine_id={self._id}",
-        ]  # fmt: skip
-
-    def _lan(self) -> list[str]:
-        if self.lan is None:
-            return []
-        number, port = self.lan
-        return [
-            "-netdev", f"socket,id=lan,mcast=230.0.0.1:{port},localaddr={LOOPBACK}",
-            "-device", f"virtio-net-pci,netdev=lan,mac={LAN_MAC.format(number)}",
         ]  # fmt: skip
 
 

@@ -30,7 +30,8 @@ def job(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         if not machine.running:
             machine.power_on()
         machine.wait_for_ssh()
-        machine.join_lan()
+        assert machine.lan
+        machine.ssh(machine.lan.setup)
         machine.ssh(
             f"mkdir -p {NFS} && echo '{MODELS} 10.9.0.0/24(ro,insecure,fsid=1)' >/etc/exports && "
             f"systemctl start nfs-server && exportfs -ra && cp -r {MODELS}/m {MEMORY}",
