@@ -6,6 +6,7 @@ import contextlib
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from coldproof.errors import InputError
 from coldproof.exclusions import Exclusions
 from coldproof.merge import Origin, merge_files, merge_node
 from coldproof.names import is_node
+from coldproof.planned import Planned, planned
 from coldproof.pool import Pool
 from coldproof.runs import Run
 
@@ -40,24 +42,10 @@ class Gathered:
     runs: Sequence[Run]
     exclusions: Exclusions = field(default_factory=Exclusions)
 
-    @property
-    def warm_only(self) -> frozenset[str]:
-        """The tiers of which the plan asks for no cold start."""
-        return frozenset(name for name, warm in self._tiers if warm)
-
-    @property
-    def no_cold_planned(self) -> bool:
-        """Whether the plan asks for no cold start of any tier."""
-        return bool(self._tiers) and all(warm for _, warm in self._tiers)
-
-    @property
-    def _tiers(self) -> list[tuple[str, bool]]:
-        tiers = self.settings.get("tiers")
-        return [
-            (str(tier.get("name")), tier.get("warm_only") is True)
-            for tier in (tiers if isinstance(tiers, list) else [])
-            if isinstance(tier, Mapping)
-        ]
+    @cached_property
+    def planned(self) -> Planned:
+        """What the plan asks for."""
+        return planned(self.settings)
 
     @property
     def incomplete(self) -> list[str]:

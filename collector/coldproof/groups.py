@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from coldproof.pairs import Pair, Unpaired, pair_up
+from coldproof.planned import NOTHING, Planned
 from coldproof.runs import Run
 from coldproof.setups import Setup, completed, setup_of
 from coldproof.stats import Summary, summarise
@@ -178,11 +179,8 @@ def _unsettled(primes: Iterable[Run]) -> bool:
     return any(run.compile_changed is True and not run.fresh_caches for run in last.values())
 
 
-def entries(runs: Iterable[Run], warm_only: Collection[str] = ()) -> list[Entry]:
-    """Return one entry for each node, tier and variant, sorted.
-
-    `warm_only` are the tiers of which the plan asks for no cold start.
-    """
+def entries(runs: Iterable[Run], plan: Planned = NOTHING) -> list[Entry]:
+    """Return one entry for each node, tier and variant, sorted; `plan` says which have no cold."""
     known = completed(runs)
     places: dict[Place, list[Run]] = {}
     for run in known:
@@ -192,7 +190,7 @@ def entries(runs: Iterable[Run], warm_only: Collection[str] = ()) -> list[Entry]
         _entry(
             place,
             sorted(places[place], key=_order),
-            place.tier in warm_only,
+            plan.warm_only(place.tier, place.variant),
             storage.get((place.node, place.tier), ()),
         )
         for place in sorted(places)

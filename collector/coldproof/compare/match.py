@@ -52,8 +52,8 @@ def compare(base: Gathered, new: Gathered, across: frozenset[str] = frozenset())
 
     `across` names facts (compare.facts.NAMES) that may differ and are the point of it.
     """
-    before = {entry.place: entry for entry in entries(base.runs, base.warm_only)}
-    after = {entry.place: entry for entry in entries(new.runs, new.warm_only)}
+    before = {entry.place: entry for entry in entries(base.runs, base.planned)}
+    after = {entry.place: entry for entry in entries(new.runs, new.planned)}
     rows: list[Row] = []
     for place in sorted(before.keys() | after.keys()):
         for mode in ("cold", "warm"):

@@ -71,7 +71,7 @@ class Fleet:
 
 def look(gathered: Gathered) -> Fleet:
     """Return what a campaign shows of its fleet."""
-    found = entries(gathered.runs, gathered.warm_only)
+    found = entries(gathered.runs, gathered.planned)
     hardware = hardware_classes(gathered.runs)
     kin = families(found, hardware)
     own, silent = findings(gathered.runs)

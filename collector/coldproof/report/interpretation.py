@@ -50,7 +50,7 @@ def interpretation(fleet: Fleet) -> list[str]:
         for entry in found
         if entry.warm_only
     ]
-    if gathered.no_cold_planned and not any(not entry.warm_only for entry in found):
+    if gathered.planned.no_cold and not any(not entry.warm_only for entry in found):
         return [*lines, *warm] if warm else [*lines, f"{_demo(gathered)}{NOTHING_COLD}"]
     if not any(group.sufficient for _, group in pairs):
         most = max((len(group.pairs) for _, group in pairs), default=0)

@@ -14,6 +14,7 @@ from coldproof.report.gpus import gpus
 from coldproof.report.interpretation import interpretation
 from coldproof.report.limits import limits
 from coldproof.report.method import command, method
+from coldproof.report.prewarming import prewarming
 from coldproof.text import cell, plural
 
 COLUMNS = (
@@ -21,6 +22,7 @@ COLUMNS = (
     "effect (cold - warm) and storage's share (of the cold start) are medians over pairs of a "
     "cold and a warm start. Rows marked unproven stand apart and count for nothing."
 )
+OPTIONAL = ("What pre-warming buys",)  # left out where no variant asks for it
 
 
 def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
@@ -34,6 +36,7 @@ def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),
         ("What the storage can do", limits(fleet)),
+        ("What pre-warming buys", prewarming(fleet)),
         ("Nodes held against each other", compared(fleet)),
         ("Findings on nodes", found_on_nodes(fleet)),
         ("What made no verdict, and why", evidence.left_out(gathered, found, fleet.odd)),
@@ -45,7 +48,9 @@ def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
     ]
     lines = ["# Cold and warm starts by storage", "", _subtitle(gathered), ""]
     for title, body in sections:
-        lines += [f"## {title}", "", *body, ""]
+        content = list(body)
+        if content or title not in OPTIONAL:
+            lines += [f"## {title}", "", *content, ""]
     text = "\n".join(lines)
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")

@@ -31,6 +31,11 @@ def settings(values: Mapping[str, Any]) -> dict[str, Any]:
     asked = {name: values[f"coldproof_{name}"] for name in SETTINGS}
     asked |= {name: [str(word) for word in values[f"coldproof_{name}"]] for name in WORDS}
     stores = tiers(values)
+    # Left out where it is not asked for, so that plans without it keep their digest.
+    asked["variants"] = [
+        {name: value for name, value in one.items() if name != "prewarm" or value}
+        for one in asked["variants"]
+    ]
     asked["model"] = values["coldproof_model"] or PurePosixPath(stores[0]["path"]).name
     asked["tiers"] = [
         {

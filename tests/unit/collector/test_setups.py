@@ -22,7 +22,7 @@ def of_folder(lab: Any, records: list[dict[str, Any]]) -> list[Entry]:
     lab.put("gpu-01", "runs.jsonl", lab.lines(records))
     gathered = gather_campaign(lab.folder)
     assert gathered.exclusions.counts() == {}
-    return entries(gathered.runs, gathered.warm_only)
+    return entries(gathered.runs, gathered.planned)
 
 
 def moved(lab: Any, records: list[dict[str, Any]], **changes: Any) -> list[dict[str, Any]]:

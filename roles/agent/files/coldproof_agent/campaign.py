@@ -151,7 +151,7 @@ class Campaign:
             self.status.set(phase="done", done=True, run=None, step=len(self.steps))
 
     def _tier(self, tier: str, variant: str, secret: Mapping[str, str]) -> None:
-        warm_only = bool(self.plan.tier(tier).get("warm_only"))
+        warm_only = plans.warm_only(self.plan, tier, variant)
         scene = Scene(self.plan, tier, variant, self.state, self.folder, secret)
         scene.concurrency = self._turn(tier)
         if not self._prime(scene):

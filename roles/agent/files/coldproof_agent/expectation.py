@@ -30,7 +30,9 @@ def of(plan: Plan, chosen: Optional[Profile], steps: list[Step]) -> dict[str, An
             seconds += swept / assumed["bytes_per_s"]
             total += swept
         times = 2 if step.mode == "prime" and chosen.data["compile_caches"] else 1
-        cold = step.mode != "warm"
-        seconds += times * (assumed["start_s"] + (size / assumed["bytes_per_s"] if cold else 0) + 1)
-        total += times * size if cold else 0
+        reads = step.mode != "warm" or plans.prewarms(plan, step.tier, step.variant)
+        seconds += times * (
+            assumed["start_s"] + (size / assumed["bytes_per_s"] if reads else 0) + 1
+        )
+        total += times * size if reads else 0
     return {"minutes": round(seconds / 60, 1), "bytes": total}

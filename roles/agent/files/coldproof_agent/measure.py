@@ -20,7 +20,11 @@ from coldproof_agent import (
     verdict,
     weights,
 )
+from coldproof_agent import (
+    plan as plans,
+)
 from coldproof_agent.doubts import Doubts
+from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
 from coldproof_agent.files import FileRef
 from coldproof_agent.plan import Step
@@ -68,6 +72,7 @@ def run(
     seen = Witnessing(scene, step.mode, files, attempt.command)
     started_at = datetime.datetime.now(datetime.timezone.utc)
     status.set(phase="cooling" if step.mode != "warm" else "preparing")
+    prewarm = _prewarm(scene, step, files)
     method, dropped = _prepare(scene, step, files)
     seen.dropped = dropped
     served = attempt.make(seen, doubts, status)
@@ -81,6 +86,7 @@ def run(
             "started_at": started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "weights": about,
             "compile": served.watch.verdict(attempt.command.argv, before, after, bool(caches)),
+            "prewarm": prewarm,
             "compile_changed": changed,
             "compile_cache": {
                 "mode": scene.compile_cache,
@@ -137,6 +143,22 @@ def _prepare(
         cooling.evict(scene.engine_files.files, scene.engine_verdicts())
     cooling.evict(files, scene.verdicts(files, True))
     return method, dropped
+
+
+def _prewarm(scene: Scene, step: Step, files: list[FileRef]) -> Optional[dict[str, Any]]:
+    """Evicts and reads both sets where the variant pre-warms. Raises Refusal."""
+    if step.mode != "warm" or not plans.prewarms(scene.plan, scene.tier, scene.variant):
+        return None
+    try:
+        made = {"weights": reading.prewarm_cold(files, scene.verdicts(files, True))}
+        engine = scene.engine_files
+        if engine.known:
+            made["engine"] = reading.prewarm_cold(engine.files, scene.engine_verdicts())
+    except OSError as error:
+        raise Refusal(
+            "prewarm", f"{error.filename}: {error.strerror}: it cannot be pre-warmed"
+        ) from error
+    return made
 
 
 def _idle_gpu(scene: Scene) -> dict[str, Any]:

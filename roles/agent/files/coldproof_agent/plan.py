@@ -144,10 +144,20 @@ def expand(plan: Plan) -> list[Step]:
             here = (str(tier["name"]), str(variant["name"]))
             steps.append(Step(*here, "prime", None))
             for pair in range(1, plan.settings["repeats"] + 1):
-                if not tier.get("warm_only"):
+                if not warm_only(plan, *here):
                     steps.append(Step(*here, "cold", pair))
                 steps.append(Step(*here, "warm", pair))
     return steps
+
+
+def prewarms(plan: Plan, tier: str, variant: str) -> bool:
+    """Says whether files are evicted and read before each warm start: not those in memory."""
+    return bool(plan.variant(variant).get("prewarm") and not plan.tier(tier).get("warm_only"))
+
+
+def warm_only(plan: Plan, tier: str, variant: str) -> bool:
+    """Says whether no cold starts are made: the tier has none, or the variant pre-warms."""
+    return bool(plan.tier(tier).get("warm_only")) or prewarms(plan, tier, variant)
 
 
 def sweeps(plan: Plan, tier: str, variant: str) -> bool:

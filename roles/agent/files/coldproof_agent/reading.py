@@ -63,10 +63,27 @@ def prewarm(files: Sequence[FileRef], verdicts: dict[str, str]) -> dict[str, Any
 
     Returns:
         ``bytes``, ``seconds`` and the resident ``fraction`` after it (None without a witness).
+
+    Raises:
+        OSError: a file cannot be read.
     """
     total, seconds = sweep(files, direct=False)
     after = residency.look(files, verdicts).low
     return {"bytes": total, "seconds": round(seconds, 3), "fraction": after}
+
+
+def prewarm_cold(files: Sequence[FileRef], verdicts: dict[str, str]) -> dict[str, Any]:
+    """Evicts files, then brings them into the page cache: what pre-warming costs when it counts.
+
+    Returns:
+        as :func:`prewarm`, and ``left``: the resident share before the reading (None without a
+        witness).
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    left = cooling.evict(files, verdicts)["fraction"]
+    return {"left": left, **prewarm(files, verdicts)}
 
 
 def ceiling(files: Sequence[FileRef], verdicts: dict[str, str]) -> dict[str, Any]:
