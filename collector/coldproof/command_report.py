@@ -22,7 +22,7 @@ def run(sources: Sequence[Path], out: Path | None, *, show: bool, strict: bool) 
     else:
         gathered, published = _files(sources, out)
     if show:
-        print(f"{short_table(gathered)}\n\nReport: {published.report}")
+        print(f"{short_table(gathered)}\n\nReport: {published.report}\nPage:   {published.page}")
     return 1 if strict and gathered.incomplete else 0
 
 

@@ -27,6 +27,7 @@ class Published:
 
     sheet: Path
     report: Path
+    page: Path
 
 
 def publish(folder: Path, gathered: Gathered) -> Published:
@@ -34,14 +35,14 @@ def publish(folder: Path, gathered: Gathered) -> Published:
 
     Each is replaced as a whole; charts of an earlier report that are no longer drawn are removed.
     """
-    published = Published(folder / CSV, folder / MARKDOWN)
+    published = Published(folder / CSV, folder / MARKDOWN, folder / PAGE)
     fleet = look(gathered)
     sheet, report, drawn = merged_csv(gathered.runs), render(gathered, fleet), charts(fleet)
     html, pictures = page(gathered.name, report, drawn), as_files(drawn)
     with locked(folder / ".report.lock"):
         write_atomic(published.sheet, sheet)
         write_atomic(published.report, report)
-        write_atomic(folder / PAGE, html)
+        write_atomic(published.page, html)
         _write_charts(folder / FOLDER, pictures)
     return published
 

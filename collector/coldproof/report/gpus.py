@@ -93,10 +93,16 @@ def _told(runs: Sequence[Run]) -> list[str]:
         for (title, unit), values in list(said.items())[:TOLD_LISTED]:
             found = summarise(values)
             if found is not None:
-                span = f" ({found.low:g} to {found.high:g})" if found.low != found.high else ""
-                shown = f"{found.median:g} {cell(unit, 12)}{span} n={found.n}"
+                low, high = _number(found.low), _number(found.high)
+                span = f" ({low} to {high})" if low != high else ""
+                shown = f"{_number(found.median)} {cell(unit, 12)}{span} n={found.n}"
                 rows.append([where(place), cell(title, 60), shown])
     return ["", TOLD_NOTE, "", table(("where", "what", "size"), rows, right=(2,))] if rows else []
+
+
+def _number(value: float) -> str:
+    """Return a size as an engine prints it: whole where it is large, else six digits."""
+    return f"{value:.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:g}"
 
 
 def _tokens(runs: Sequence[Run]) -> list[str]:

@@ -15,7 +15,7 @@ from coldproof.text import cell, listing, plural
 
 INSUFFICIENT = "insufficient evidence"
 REFERENCE = "reference"
-WARM_ONLY = "warm only by plan: no cold start from this tier"
+WARM_ONLY = "warm only by plan: no cold start here"
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def bottleneck(group: Group, use: Use) -> str:
     if use.loader_bound:
         return f"{what}: the loader is the bottleneck"
     if use.storage_bound:
-        return f"{what}: the storage is the bottleneck"
+        return f"{what}: the storage is the bottleneck of the weights phase"
     return f"{what}: loader and storage both take their part"
 
 

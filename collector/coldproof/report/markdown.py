@@ -29,9 +29,8 @@ def render(gathered: Gathered, fleet: Fleet | None = None) -> bytes:
     """Return storage_load_bench.md in UTF-8. The same input gives the same bytes."""
     fleet = fleet or look(gathered)
     found = fleet.entries
-    verdicts = [*overview.verdicts(fleet), *outlier_bullets(fleet)]
     sections: list[tuple[str, Iterable[str]]] = [
-        ("Verdict", verdicts),
+        ("Verdict", overview.verdicts(fleet, outlier_bullets(fleet))),
         ("Nodes, tiers and variants", _comparison(overview.comparison_table(fleet))),
         ("First start ever", overview.first_starts(found)),
         ("Where the time goes", evidence.phases(found)),

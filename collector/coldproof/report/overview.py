@@ -34,8 +34,11 @@ def where(place: Place) -> str:
     return f"{cell(place.node)}, {cell(place.inside)}"
 
 
-def verdicts(fleet: Fleet) -> list[str]:
-    """Return the verdicts, one bullet a row, then the nodes without one, then comparisons."""
+def verdicts(fleet: Fleet, off: Sequence[str] = ()) -> list[str]:
+    """Return the verdicts: of all nodes, of those that differ or are missing, then of each row.
+
+    `off` are the bullets of nodes that are outliers.
+    """
     gathered, found, odd = fleet.gathered, fleet.entries, fleet.odd_places
     demo = f"{DEMO}: " if gathered.demo else ""
     lines: list[str] = []
@@ -48,10 +51,11 @@ def verdicts(fleet: Fleet) -> list[str]:
             lines.append(f"- {demo}{where(entry.place)}: {text}{note}")
         if not entry.groups:
             lines.append(f"- {demo}{where(entry.place)}: {_without_proof(entry)}")
-    lines += [f"- {demo}{cell(name)}: {reason}" for name, reason in absent(gathered)]
-    if len(lines) > 1:
-        lines += [*nodes(fleet, demo), *tiers_and_variants(fleet, demo)]
-    return lines or [f"- {demo}insufficient evidence: this campaign has neither nodes nor runs."]
+    missing = [f"- {demo}{cell(name)}: {reason}" for name, reason in absent(gathered)]
+    if not lines and not missing:
+        return [f"- {demo}insufficient evidence: this campaign has neither nodes nor runs."]
+    first = [*nodes(fleet, demo), *off, *missing]
+    return [*first, *lines, *tiers_and_variants(fleet, demo)]
 
 
 def absent(gathered: Gathered) -> list[tuple[str, str]]:

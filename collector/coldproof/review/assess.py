@@ -16,7 +16,7 @@ from coldproof.text import plural
 
 MEETS, FAILS = "meets", "fails"
 INSUFFICIENT, NOT_JUDGED = "insufficient evidence", "not judged"
-WARM_ONLY = "warm only by plan: no cold start of this tier"
+WARM_ONLY = "warm only by plan: no cold start here"
 NAMED = 5
 
 

@@ -177,7 +177,7 @@ def test_tier_that_is_warm_only_by_plan_is_no_failure(
     warm_only_campaign(lab, "memory")
     lab.fetch(warm_records(lab))
     report = lab.report()
-    said = "gpu-01, memory/default: warm only by plan: no cold start from this tier"
+    said = "gpu-01, memory/default: warm only by plan: no cold start here"
     assert f"- {said}; warm start 4.10 s (4.00 to 4.20, n=3).\n" in report
     assert f"- {said}; nothing is said of cold ones." in lab.section(report, "Interpretation")
     assert "nsufficient evidence" not in report
@@ -185,7 +185,7 @@ def test_tier_that_is_warm_only_by_plan_is_no_failure(
     assert "no cold start\n" not in report
     assert "Nothing: every start was proven" in report
     assert flags_of(lab, report, "| gpu-01 | memory")[0].startswith(
-        "warm only by plan: no cold start from this tier"
+        "warm only by plan: no cold start here"
     )
     assert main(["report", str(lab.folder), "--print", "--strict"]) == 0
     shown = capsys.readouterr().out
@@ -211,7 +211,7 @@ def test_warm_only_tier_that_failed_says_so_without_a_budget(lab: Any) -> None:
     assert "1 failed (warm: crashed)" in report
     lab.fetch([crashed])
     verdict = lab.section(lab.report(), "Verdict")
-    assert "from this tier; no proven warm start (of 1: 1 failed)" in verdict
+    assert "no cold start here; no proven warm start (of 1: 1 failed)" in verdict
 
 
 def test_planned_tier_without_cold_starts_still_lacks_evidence(lab: Any) -> None:
