@@ -9,7 +9,7 @@ STAMP := $(VENV)/.stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo lint test test-browser test-slow test-vm test-containers bench packages clean
+.PHONY: help setup demo lint test test-browser test-slow test-vm test-tiers test-containers bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,13 @@ test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (man
 
 test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)
 	bash tests/setup/vm-packages.sh
-	pytest tests/vm
+	pytest tests/vm --ignore tests/vm/test_tiers.py
+
+# Apart: Debian 13's kernel at times panics under emulation while it receives much from the other
+# machine, and the test fails for it.
+test-tiers: $(STAMP)  ## two of the same machines that mount each other by NFS
+	bash tests/setup/vm-packages.sh
+	pytest tests/vm/test_tiers.py
 
 test-containers: $(STAMP)  ## the same machines with podman, and servers in containers
 	bash tests/setup/vm-packages.sh
