@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coldproof.charts.frame import Chart, Frame, Key, Row, beside, hatch, lane
 from coldproof.charts.markup import Markup, element, joined
-from coldproof.charts.places import label, panel, tell, undrawn
+from coldproof.charts.places import label, nothing, panel, tell, undrawn
 from coldproof.charts.scale import Axis, axis_of, number, percent
 from coldproof.groups import Entry, Group
 from coldproof.runs import WEIGHTS_PHASE, Run
@@ -64,12 +64,12 @@ def phases(found: Sequence[Entry]) -> list[Chart]:
     ]  # fmt: skip
 
     def draw(name: str, index: int) -> Markup:
-        row = bars[index][2]
+        entry, _, row = bars[index]
         return joined(
             *(
                 _lane(name, mode, y, row[mode], axis, classes)
                 if mode in row
-                else joined(lane(mode, y + 10), beside("0 proven", y + 10))
+                else joined(lane(mode, y + 10), beside(nothing(entry, mode), y + 10))
                 for mode, y in LANES
             )
         )

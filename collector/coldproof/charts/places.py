@@ -30,6 +30,11 @@ def tell(entry: Entry, group: Group | None, summaries: Mapping[str, Summary]) ->
     return f"{where}: {numbers or 'nothing proven'}."
 
 
+def nothing(entry: Entry, mode: str) -> str:
+    """Return what stands beside an empty lane, where a median would."""
+    return "unplanned" if entry.warm_only and mode == "cold" else "0 proven"
+
+
 def undrawn(why: str, found: Sequence[Entry]) -> list[str]:
     """Return the footnote that names places which are not drawn; none if there are none."""
     named = [f"{words(one.place.node, 40)} {words(one.place.inside, 40)}" for one in found]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coldproof.charts.frame import Chart, Frame, Key, Row, beside, lane
 from coldproof.charts.markup import Markup, element, joined
-from coldproof.charts.places import label, panel, tell
+from coldproof.charts.places import label, nothing, panel, tell
 from coldproof.charts.scale import Axis, axis_of, percent
 from coldproof.groups import Entry, Place
 from coldproof.runs import Run
@@ -132,7 +132,7 @@ def _row(name: str, entry: Entry, points: Sequence[_Point], axis: Axis) -> Marku
             if not axis.beyond(one.median):
                 at = percent(axis.percent(one.median))
                 parts.append(element("line", class_="median", x1=at, x2=at, y1=y - 7, y2=y + 7))
-        parts.append(beside(_median(summaries), y + 4))
+        parts.append(beside(_median(summaries) or nothing(entry, mode), y + 4))
     parts += [_mark(name, point, axis) for point in points]
     return joined(*parts)
 
@@ -140,7 +140,7 @@ def _row(name: str, entry: Entry, points: Sequence[_Point], axis: Axis) -> Marku
 def _median(summaries: Sequence[Summary]) -> str:
     if len(summaries) == 1:
         return f"{in_seconds(summaries[0].median)} n={summaries[0].n}"
-    return f"{len(summaries)} medians" if summaries else "0 proven"
+    return f"{len(summaries)} medians" if summaries else ""
 
 
 def _mark(name: str, point: _Point, axis: Axis) -> Markup:

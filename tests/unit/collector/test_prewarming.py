@@ -87,3 +87,7 @@ def test_no_cold_start_is_missed_where_none_was_planned(lab: Any) -> None:
     row = next(line for line in lab.report().splitlines() if "| prewarmed |" in line)
     assert "warm only by plan" in row
     assert "insufficient" not in row
+    for chart in ("starts", "phases"):
+        picture = (lab.folder / f"charts/{chart}.svg").read_text("utf-8")
+        assert picture.count("unplanned") == 1
+        assert "0 proven" not in picture
