@@ -13,6 +13,7 @@ from tests.fleet.play import Play, run_playbook
 
 NODES = 100
 FORKS = 20
+FIRST_PORT = 10_000
 LIMIT_S = 2400
 
 
@@ -95,6 +96,8 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Play, di
         for number in range(NODES):
             node = fleet.add(f"gpu-{number:03d}")
             node.variables["coldproof_model_path"] = str(write_model(node.folder / "m", mib=4))
+            # A hundred nodes share one loopback here: free ports chosen at random would meet.
+            node.variables["coldproof_port"] = FIRST_PORT + number
             if number % 5 == 4:
                 faulty[node.name] = number // 5 % len(FAULTS)
         for name, fault in faulty.items():
