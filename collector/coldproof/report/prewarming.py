@@ -8,14 +8,15 @@ from coldproof.fleet.analysis import Fleet
 from coldproof.groups import PAIRS_NEEDED, Group, Place
 from coldproof.report.overview import DEMO, where
 from coldproof.runs import Run, dig, seconds
-from coldproof.stats import in_seconds, summarise
+from coldproof.stats import Summary, in_seconds, summarise
 from coldproof.text import cell
 
 COLD_SHARE = 0.01
 NOTE = (
     "Before each start of these variants all files were evicted and then read into memory. Bought: "
-    "the median cold start of the same settings less the median start after the reading; to read "
-    "and to start in sequence, as one does without knowing the next start, costs both."
+    "the median cold start of the same settings less the median start after the reading. In "
+    "sequence: each reading and the start after it, together. What is told apart here is told by "
+    "ranges that do not overlap."
 )
 
 
@@ -42,27 +43,46 @@ def _told(own: Sequence[Group], twins: Sequence[Group], twin: str | None) -> str
     if len(own) != 1 or len(own[0].warm) < PAIRS_NEEDED:
         most = max((len(group.warm) for group in own), default=0)
         return f"insufficient evidence ({most} proven starts of {PAIRS_NEEDED} in one setup)."
-    starts = own[0].warm_s
-    reading = summarise(took for run in own[0].warm for took in [_seconds(run)] if took is not None)
-    if starts is None or reading is None or reading.n < len(own[0].warm):
+    warm, starts = own[0].warm, own[0].warm_s
+    readings = [took for run in warm for took in [_seconds(run)] if took is not None]
+    reading = summarise(readings)
+    if starts is None or reading is None or reading.n < len(warm):
         return "insufficient evidence: a reading was not recorded, or not from cold storage."
-    text = f"reading {_size(own[0].warm[-1])} took {reading.seconds()}; the start after it "
+    text = f"reading {_size(warm[-1])} took {reading.seconds()}; the start after it "
     text += f"{starts.seconds()}"
-    able = [group for group in twins if group.cold_s and len(group.cold) >= PAIRS_NEEDED]
-    if len(able) != 1 or able[0].cold_s is None:
+    able = [group for group in twins if _alike(group, own[0]) and len(group.cold) >= PAIRS_NEEDED]
+    cold = able[0].cold_s if len(able) == 1 else None
+    if cold is None:
         return f"{text}. No cold starts of the same settings to hold it against."
-    cold = able[0].cold_s
-    bought = cold.median - starts.median
-    apart = cold.low > starts.high
-    text += f", where a cold start of {cell(twin)} takes {cold.seconds()}. "
-    if not apart or bought <= 0:
-        return f"{text}Their ranges overlap: pre-warming buys nothing that was measured here."
-    left = bought - reading.median
-    sequence = "less" if left > 0 else "more"
-    return (
-        f"{text}Pre-warming on deploy buys {in_seconds(bought)} s of a start; to read and to start "
-        f"in sequence takes {in_seconds(abs(left))} s {sequence} than the cold start."
+    text += (
+        f", where a cold start of {cell(twin)} (scope {cell(able[0].scope)}) takes "
+        f"{cold.seconds()}. "
     )
+    both = summarise(
+        took + run.load_s
+        for took, run in zip(readings, warm, strict=True)
+        if run.load_s is not None
+    )
+    if cold.low <= starts.high or both is None:
+        return f"{text}Their ranges overlap: pre-warming buys nothing that was measured here."
+    return (
+        f"{text}Pre-warming on deploy buys {in_seconds(cold.median - starts.median)} s of a start "
+        f"(n={starts.n} and {cold.n}). In sequence it takes {both.seconds()}: {_held(both, cold)}."
+    )
+
+
+def _alike(one: Group, other: Group) -> bool:
+    """Return whether both are of one setup, concurrency, weights and state of compile caches."""
+    names = ("setup", "concurrency", "manifest", "compile")
+    mine, its = one.circumstances, other.circumstances
+    return all(getattr(mine, name) == getattr(its, name) for name in names)
+
+
+def _held(both: Summary, cold: Summary) -> str:
+    """Return how reading and starting compare with a cold start, where their ranges tell."""
+    if both.low > cold.high:
+        return "longer than the cold start"
+    return "shorter than the cold start" if both.high < cold.low else "as long as the cold start"
 
 
 def _seconds(run: Run) -> float | None:

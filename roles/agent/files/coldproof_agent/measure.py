@@ -20,9 +20,7 @@ from coldproof_agent import (
     verdict,
     weights,
 )
-from coldproof_agent import (
-    plan as plans,
-)
+from coldproof_agent import plan as plans
 from coldproof_agent.doubts import Doubts
 from coldproof_agent.errors import Refusal
 from coldproof_agent.evidence import Witnessing
@@ -156,7 +154,10 @@ def _prewarm(scene: Scene, step: Step, files: list[FileRef]) -> Optional[dict[st
             made["engine"] = reading.prewarm_cold(engine.files, scene.engine_verdicts())
     except OSError as error:
         raise Refusal(
-            "prewarm", f"{error.filename}: {error.strerror}: it cannot be pre-warmed"
+            "prewarm",
+            f"{error.filename or scene.path}: {error.strerror}: it cannot be pre-warmed; let the "
+            "agent read it, or leave out the variant's prewarm",
+            "coldproof_variants",
         ) from error
     return made
 
