@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from coldproof_agent import (
     reboot,
     redact,
     supervisor,
+    sweeps,
     turns,
 )
 from coldproof_agent import (
@@ -159,16 +161,15 @@ class Campaign:
         repeats = int(self.plan.settings["repeats"])
         while (made := len(self.journal.finished_pairs(tier, variant, warm_only))) < repeats:
             self._need_time()
-            # After the last cold run, so that no start finds pages that a sweep brought.
-            last = made + 1 == repeats and plans.sweeps(self.plan, tier, variant)
+            last = made + 1 == repeats
             pair = self.journal.next_pair(tier, variant)
             for mode in ("warm",) if warm_only else ("cold", "warm"):
                 step = Step(tier, variant, mode, pair)
                 if mode == "cold" and self.plan.settings["cold_method"] == "reboot":
                     self._need_reboot(step)
-                sweep = last and mode == "warm"
-                if self._run(scene, step, sweep=sweep)["outcome"] == "not_started":
-                    self._fail(scene, self.journal.runs[-1], "could not be started any more")
+                record = self._run(scene, step, last=last and mode == "warm")
+                if sweeps.gives_up(record):
+                    self._fail(scene, record, "could not be started any more")
                     return
 
     def _turn(self, tier: str) -> int:
@@ -226,9 +227,9 @@ class Campaign:
             self._need_time()
             step = Step(scene.tier, scene.variant, "prime", None)
             made = [*made, self._run(scene, step, first=not made)]
-            if made[-1]["outcome"] != "ready":
+            if sweeps.gives_up(made[-1]):
                 break
-        if made[-1]["outcome"] != "ready":
+        if sweeps.gives_up(made[-1]):
             self._fail(scene, made[-1], "did not become ready when first started")
             return False
         return True
@@ -251,7 +252,7 @@ class Campaign:
             )
 
     def _run(
-        self, scene: Scene, step: Step, first: bool = True, sweep: bool = False
+        self, scene: Scene, step: Step, first: bool = True, last: bool = False
     ) -> dict[str, Any]:
         durable.need_space(self.state, NEEDED_BYTES)
         self.status.set(
@@ -262,6 +263,7 @@ class Campaign:
         )
         identity.check(self.plan, self.state, self.journal)
         seq = self.journal.begin(step)
+        sweep = functools.partial(sweeps.due, self.plan, self.journal.runs, last)
         made = measure.run(scene, step, seq, self.ledger, self.status, self.rebooted, sweep)
         record = self.journal.end(made)
         self.rebooted = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from coldproof_agent import plan as plans
-from coldproof_agent import reading, weights
+from coldproof_agent import reading, sweeps, weights
 from coldproof_agent.engineprofile import Profile
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import device_bytes
@@ -25,7 +25,7 @@ def of(plan: Plan, chosen: Optional[Profile], steps: list[Step]) -> dict[str, An
         except Refusal:
             size = int(plan.local["make_model_mib"]) << 20
         last = step.mode == "warm" and step.pair == plan.settings["repeats"]
-        if last and plans.sweeps(plan, step.tier, step.variant):
+        if last and sweeps.planned(plan, step.tier, step.variant):
             swept = reading.SWEEPS * min(size, reading.SWEEP_BYTES)
             seconds += swept / assumed["bytes_per_s"]
             total += swept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -37,7 +38,7 @@ def run(
     ledger: Path,
     status: Status,
     rebooted: Optional[dict[str, Any]] = None,
-    sweep: bool = False,
+    sweep: Optional[Callable[[Mapping[str, Any]], bool]] = None,
 ) -> dict[str, Any]:
     """Makes one start.
 
@@ -51,7 +52,7 @@ def run(
         ledger: see :class:`launcher.ProcessLauncher`.
         status: where to say what is going on.
         rebooted: what is known of the reboot before a cold run of method reboot.
-        sweep: whether to find the ceiling of the tier after it, when all evidence is taken.
+        sweep: says of its record whether to find the tier's ceiling now, all evidence taken.
 
     Returns:
         the record, without its checksum, as in schemas/run.schema.json.
@@ -101,7 +102,7 @@ def run(
         record["reasons"].append(reason)
         if record["state"].startswith("proven"):
             record["state"] = "unproven"
-    if sweep:
+    if sweep and sweep(record):
         # Last of all: what changes from here on is nothing to the start.
         status.set(phase="sweeping")
         record["ceiling"] = _swept(scene, files, seq)

@@ -158,9 +158,3 @@ def prewarms(plan: Plan, tier: str, variant: str) -> bool:
 def warm_only(plan: Plan, tier: str, variant: str) -> bool:
     """Says whether no cold starts are made: the tier has none, or the variant pre-warms."""
     return bool(plan.tier(tier).get("warm_only")) or prewarms(plan, tier, variant)
-
-
-def sweeps(plan: Plan, tier: str, variant: str) -> bool:
-    """Says whether the tier's ceiling is found after this variant: once, when all is made cold."""
-    variants = plan.settings["variants"]
-    return bool(not plan.tier(tier).get("warm_only") and variant == variants[-1]["name"])
