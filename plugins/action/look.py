@@ -23,6 +23,7 @@ from ansible.plugins.action import ActionBase
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collector"))
 
+from coldproof import turns  # noqa: E402
 from coldproof.following import Followed, failure, judge, unreachable  # noqa: E402
 
 # The agent writes 2 KiB at most.
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """The action of one task, in a worker process of the controller."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("state_dir", "campaign", "follow", "turn"))
+    _VALID_ARGS = frozenset(("state_dir", "campaign", "directory", "follow", "turn"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Returns what the node printed and what that says; no answer is not a failure.
@@ -63,8 +64,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         folder, campaign = (str(self._task.args[name]) for name in ("state_dir", "campaign"))
         follow = self._task.args.get("follow")
         first = began()
+        turn = self._task.args.get("turn")
+        node = str((task_vars or {}).get("inventory_hostname"))
+        directory = Path(str(self._task.args.get("directory")))
         try:
-            words = script(folder, campaign, self._task.args.get("turn"))
+            if turn:
+                held = turns.hold(directory, node)
+                turn = {**turn, "concurrency": max(int(turn["concurrency"]), held)}
+            words = script(folder, campaign, turn)
             done = self._low_level_execute_command(words, executable="/bin/sh")
         except AnsibleConnectionFailure as error:
             if follow is None:
@@ -78,6 +85,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             now = time.monotonic()
             granted_s = now - answered() if seen["boot_id"] else 0.0
             seen |= judge(seen, campaign, followed(follow), now - first, granted_s)
+            if seen["ended"] and seen["boot_id"] and (not seen["alive"] or not seen.get("failed")):
+                turns.release(directory, node)
         return {**result, **seen}
 
 

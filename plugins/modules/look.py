@@ -23,6 +23,9 @@ options:
     description: Name of the campaign.
     type: str
     required: true
+  directory:
+    description: The campaign's folder on the controller, where turns are noted. With O(follow).
+    type: path
   follow:
     description:
       - The agent that is followed, as C(pid), C(boot_id) (the boot on which it went on, or empty)
@@ -34,7 +37,8 @@ options:
   turn:
     description:
       - Gives an agent that asks for one its turn on a shared tier, as C(tier) and C(concurrency),
-        the number of nodes that may measure it at once.
+        the number of nodes that may measure it at once. Nodes that were lost in a turn, and may be
+        at work in it yet, are added.
     type: dict
 """
 
