@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 EFFECT_FLOOR = 0.10  # of the median it is held against
 EFFECT_FLOOR_S = 2.0
+GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def in_times(value: float) -> str:
 def in_percent(value: float) -> str:
     """Return a fraction as whole percent."""
     return f"{100 * value:.0f}"
+
+
+def in_gb(value: float) -> str:
+    """Return bytes as GB (1e9) with two decimals, two digits below 0.1 GB."""
+    return f"{value / GB:.2f}" if value >= GB / 10 else f"{value / GB:.2g}"
 
 
 def beyond_floor(value: float, base: float) -> bool:

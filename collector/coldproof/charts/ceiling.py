@@ -9,7 +9,7 @@ from coldproof.charts.scale import Axis, axis_of, number, percent
 from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.ceilings import Use
 from coldproof.groups import Entry, Group
-from coldproof.stats import in_percent
+from coldproof.stats import GB, in_gb, in_percent
 
 KIND = "ceiling"
 TITLE = "Ceiling, beside what cold starts read"
@@ -21,7 +21,6 @@ NOTES = (
     "A hatched ceiling is not to be counted on, so no percentage is said.",
 )
 AXIS_TITLE = "GB/s (1e9 bytes a second)"
-GB = 1e9
 BAR, ROW_HEIGHT = 12, 73
 CEILING_Y, READ_Y, SHARE_Y = 17, 35, 61
 
@@ -69,10 +68,10 @@ def _told(entry: Entry, group: Group, use: Use) -> str:
 
 def _texts(use: Use) -> list[str]:
     best, read = use.ceiling.bytes_per_s, use.achieved
-    texts = [f"ceiling {best / GB:.2f} GB/s"] if best else []
+    texts = [f"ceiling {in_gb(best)} GB/s"] if best else []
     if read:
-        span = f" ({read.low / GB:.2f} to {read.high / GB:.2f}, n={read.n})" if read.n > 1 else ""
-        texts.append(f"read {read.median / GB:.2f} GB/s{span or ' (n=1)'}")
+        span = f" ({in_gb(read.low)} to {in_gb(read.high)}, n={read.n})" if read.n > 1 else ""
+        texts.append(f"read {in_gb(read.median)} GB/s{span or ' (n=1)'}")
     return [*texts, _share(use)]
 
 
@@ -89,7 +88,7 @@ def _row(name: str, use: Use, axis: Axis) -> Markup:
         lane("ceiling", CEILING_Y + 10),
         _bar(axis, best, CEILING_Y, "ceiling" if sure else "hatched",
              None if sure else f"url(#{name}-hatch)"),
-        beside(f"{best:.2f}", CEILING_Y + 10),
+        beside(in_gb(best * GB), CEILING_Y + 10),
         lane("read", READ_Y + 10),
     ]  # fmt: skip
     if read:
@@ -97,7 +96,7 @@ def _row(name: str, use: Use, axis: Axis) -> Markup:
         ends = percent(axis.percent(read.low / GB)), percent(axis.percent(read.high / GB))
         y = number(READ_Y + BAR + 2.5)
         parts.append(element("line", class_="range", x1=ends[0], x2=ends[1], y1=y, y2=y))
-        parts.append(beside(f"{read.median / GB:.2f} n={read.n}", READ_Y + 10))
+        parts.append(beside(f"{in_gb(read.median)} n={read.n}", READ_Y + 10))
     else:
         parts.append(beside("not recorded", READ_Y + 10))
     parts.append(element("text", _share(use), class_="quiet", x=0, y=SHARE_Y))

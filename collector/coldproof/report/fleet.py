@@ -12,7 +12,7 @@ from coldproof.fleet.outliers import Judgement, Outlier
 from coldproof.report.findings import beside
 from coldproof.report.overview import DEMO, where
 from coldproof.runs import WEIGHTS_PHASE
-from coldproof.stats import EFFECT_FLOOR, EFFECT_FLOOR_S, in_seconds
+from coldproof.stats import EFFECT_FLOOR, EFFECT_FLOOR_S, in_gb, in_seconds
 from coldproof.text import cell, listing, plural
 
 RULE = (
@@ -23,7 +23,6 @@ RULE = (
 )
 FAMILIES_LISTED = 100
 NAMES_LISTED = 10
-GB = 1e9
 
 
 def compared(fleet: Fleet) -> list[str]:
@@ -90,8 +89,8 @@ def _reason(outlier: Outlier) -> str:
     if shift.name != WEIGHTS_PHASE or not size or not shift.own or not shift.others:
         return f"{text}."
     return (
-        f"{text}: it read the weights at {size / shift.own / GB:.2f} GB/s, the others at "
-        f"{size / shift.others / GB:.2f} GB/s."
+        f"{text}: it read the weights at {in_gb(size / shift.own)} GB/s, the others at "
+        f"{in_gb(size / shift.others)} GB/s."
     )
 
 

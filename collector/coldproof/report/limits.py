@@ -7,10 +7,9 @@ from coldproof.fleet.ceilings import LOADER_BOUND, STORAGE_BOUND, UNMEASURED, Us
 from coldproof.fleet.hardware import storage_of
 from coldproof.groups import Group
 from coldproof.report.tables import table
-from coldproof.stats import in_percent, in_seconds, summarise
+from coldproof.stats import GB, in_gb, in_percent, in_seconds, summarise
 from coldproof.text import cell
 
-GB = 1e9
 GIB = 1 << 30
 MATCH = 1.5  # measured and modelled seconds this close are called a match
 ROWS_LISTED = 200
@@ -51,7 +50,7 @@ def in_short(use: Use) -> str:
     if best is None:
         return use.doubt or UNMEASURED
     used = f"{in_percent(use.fraction)} % used" if use.fraction is not None else "no %"
-    return f"{best / GB:.2f} GB/s, {used}"
+    return f"{in_gb(best)} GB/s, {used}"
 
 
 def bottleneck(group: Group, use: Use) -> str:
@@ -112,7 +111,7 @@ def _row(group: Group, use: Use) -> list[str]:
     took = summarise(run.weights_s for run in group.cold if run.weights_s is not None)
     return [
         f"{cell(group.place.node)}, {cell(group.place.inside)}",
-        f"{best / GB:.2f}" if best else "-",
+        in_gb(best) if best else "-",
         f"{size / GIB:.2f}" if size else "-",
         in_seconds(use.floor_s) if use.floor_s is not None else "-",
         took.bare() if took else "-",
