@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from coldproof.names import CAMPAIGN
 from coldproof.runs import dig
 
 WORDS_READ = 100
@@ -12,6 +14,8 @@ WORDS_READ = 100
 EVERYWHERE = frozenset(
     ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PYTHONUNBUFFERED", "TMPDIR", "TZ", "USER"]
 )
+# Where the agent puts fresh compile caches.
+PRIVATE = re.compile(rf".*/campaigns/{CAMPAIGN.pattern}/compile-cache/")
 CHOSEN = (("port", "PORT"), ("model_id", "MODEL_ID"))
 
 
@@ -25,8 +29,15 @@ def arguments(record: Mapping[str, Any]) -> list[str]:
 
 
 def environment(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that were set for this server alone, sorted. Not safe to print."""
+    """Return the variables that were set for this server alone, sorted. Not safe to print.
+
+    Of fresh compile caches the folder, which is the campaign's own, is a placeholder.
+    """
     given = dig(record, "engine", "env")
     if not isinstance(given, Mapping):
         return {}
-    return {name: str(given[name]) for name in sorted(given) if name not in EVERYWHERE}
+    return {
+        name: PRIVATE.sub("FRESH/", str(given[name]), count=1)
+        for name in sorted(given)
+        if name not in EVERYWHERE
+    }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests need and that are missing here: real OpenSSH nodes,
-# and the tools that residency is compared with. Installs nothing if nothing is missing.
+# containers, and the tools that residency is compared with. Installs nothing if nothing is missing.
 set -euo pipefail
 
 missing=()
@@ -13,6 +13,11 @@ need vmtouch vmtouch
 # Debian moved fincore from util-linux to util-linux-extra in release 12.
 need fincore util-linux-extra
 need git git
+# Servers in containers; the tests of them need root.
+if [ "$(id -u)" = 0 ]; then
+    need podman podman
+    need runc runc
+fi
 
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 root=()

@@ -124,6 +124,21 @@ def test_other_circumstances_are_not_comparable_unless_asked_for(
     assert f"Allowed to differ: {fact}." in text.replace("&#95;", "_")
 
 
+def test_fresh_compile_caches_of_two_campaigns_are_alike(two: Two) -> None:
+    later = "20261124T000000Z-0123456789ab"
+    for folder, campaign, scale in ((two.base, two.lab.campaign_id, 1), (two.new, later, 3)):
+        place = f"/var/lib/coldproof/campaigns/{campaign}/compile-cache/vllm_cache_root"
+        engine = {"name": "vllm", "version": "0.24", "env": {"VLLM_CACHE_ROOT": place}}
+        records = two.series(scale, engine=engine)
+        named = [
+            two.lab.sign({**one, "run_id": one["run_id"].replace(two.lab.campaign_id, campaign)})
+            for one in records
+        ]
+        two.put(folder, named)
+    code, rows, _ = two.compare()
+    assert (code, verdicts(rows)["cold"]) == (1, "slower"), rows[0]["why"]
+
+
 @pytest.mark.parametrize(("field", "value"), [("scope", "weights"), ("method", "reboot")])
 def test_scope_and_method_are_those_of_cold_starts(two: Two, field: str, value: str) -> None:
     two.put(two.base, two.series(1))
