@@ -19,14 +19,6 @@ from tests.unit.agent.drivers import smi
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "roles/agent/files"
-LONG_S = 3 * 3600  # for a test in its large count; else pyproject's timeout holds
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives the tests here time for their large counts."""
-    for item in items if os.environ.get("COLDPROOF_LONG") == "1" else ():
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(LONG_S))
 
 
 @pytest.fixture(scope="session")

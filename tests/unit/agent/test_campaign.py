@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from coldproof_agent import durable, makemodel, procfs
+from tests.counts import LONG, seeded
 from tests.unit.agent import plans
-from tests.unit.agent.drivers import drive
 from tests.unit.agent.drivers.campaigns import (
     check_files,
     foreground,
@@ -23,7 +23,6 @@ from tests.unit.agent.drivers.campaigns import (
     status,
     until,
 )
-from tests.unit.agent.drivers.drive import LONG
 
 KILLS = 1000 if LONG else 30
 PAIRS = 8
@@ -48,7 +47,7 @@ def check_done(folder: Path, runs: list[dict[str, Any]]) -> None:
 
 def test_sigkill_at_random_instants(tiny: Path, tmp_path: Path) -> None:
     """When a campaign is done before all kills are, the next one begins: each kill hits work."""
-    dice = drive.seeded("agent kills")
+    dice = seeded("agent kills")
     state = tmp_path / "state"
     kept: dict[str, dict[str, dict[str, Any]]] = {}  # runs by campaign
     hits = idle = with_server = 0

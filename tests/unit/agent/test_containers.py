@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from coldproof_agent import procfs
+from tests.counts import LONG, seeded
 from tests.unit.agent import plans
 from tests.unit.agent.drivers import drive, podman
-from tests.unit.agent.drivers.drive import FAMILY, HERE, LONG, Held
+from tests.unit.agent.drivers.drive import FAMILY, HERE, Held
 from tests.unit.agent.drivers.podman import IMAGE, NoPodmanError, Podman
 
 KILLS = 20 if LONG else 4
@@ -177,7 +178,7 @@ def test_a_secret_stands_in_no_command_line(runtime: Podman, tmp_path: Path) -> 
 def test_an_agent_killed_at_random_leaves_what_the_next_one_ends(
     runtime: Podman, tmp_path: Path
 ) -> None:
-    chance = drive.seeded("killed agents with containers")
+    chance = seeded("killed agents with containers")
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -15,8 +15,8 @@ import pytest
 
 from coldproof_agent import durable
 from coldproof_agent.errors import Refusal
-from tests.unit.agent.drivers import drive
-from tests.unit.agent.drivers.drive import LONG, SOURCE
+from tests.counts import LONG, seeded
+from tests.unit.agent.drivers.drive import SOURCE
 
 WRITER = """
 import sys
@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_whole_records_only(tmp_path: Path) -> None:
 
 
 def test_sigkill_at_random_instants_loses_no_acknowledged_row(tmp_path: Path) -> None:
-    dice = drive.seeded("writer kills")
+    dice = seeded("writer kills")
     path = tmp_path / "runs.jsonl"
     acknowledged: set[int] = set()
     for turn in range(1000 if LONG else 20):
@@ -132,7 +132,7 @@ def test_a_state_folder_that_is_full_is_refused_before_a_run(tmp_path: Path) -> 
 
 def test_a_killed_test_of_the_space_leaves_no_space_taken(tmp_path: Path) -> None:
     """A name may stay that was never written to; its bytes never do."""
-    dice = drive.seeded("space kills")
+    dice = seeded("space kills")
     code = (
         "import sys; from pathlib import Path; from coldproof_agent import durable\n"
         "print('begun', flush=True)\n"

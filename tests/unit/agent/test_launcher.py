@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from coldproof_agent import procfs
+from tests.counts import LONG, seeded
 from tests.unit.agent.drivers import drive
-from tests.unit.agent.drivers.drive import FAMILY, LONG, Held
+from tests.unit.agent.drivers.drive import FAMILY, Held
 
 
 def assert_nothing_left(answer: dict[str, Any], given: dict[str, Any]) -> None:
@@ -147,7 +148,7 @@ def test_supervisors_killed_at_random_leave_nothing(tmp_path: Path) -> None:
         "ok",
         do="kill_supervisors",
         argv=["/bin/sh", "-c", drive.SLEEPERS],
-        seed=drive.seeded("supervisor kills").randrange(1 << 30),
+        seed=seeded("supervisor kills").randrange(1 << 30),
         count=count,
         within_s=0.06,
     )
@@ -160,7 +161,7 @@ def test_supervisors_killed_at_random_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_agents_killed_at_random_leave_nothing(tmp_path: Path) -> None:
-    chance = drive.seeded("agent kills")
+    chance = seeded("agent kills")
     for _ in range(200 if LONG else 3):
         given = drive.job(tmp_path, "family", do="hold")
         child = drive.agent(given)
@@ -273,7 +274,7 @@ def test_a_damaged_ledger_ends_nothing(tmp_path: Path, text: bytes) -> None:
 
 
 def test_agent_and_supervisor_killed_at_random_leave_what_the_ledger_ends(tmp_path: Path) -> None:
-    chance = drive.seeded("double kills")
+    chance = seeded("double kills")
     for _ in range(200 if LONG else 3):
         given = drive.job(tmp_path, "family", family=1)
         with Held(given) as held:

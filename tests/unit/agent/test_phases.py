@@ -13,6 +13,7 @@ import pytest
 
 from coldproof_agent import engineprofile
 from coldproof_agent.phases import UNATTRIBUTED, Marker, Phases, markers
+from tests.counts import seeded
 from tests.unit.agent.drivers import drive
 
 # Seconds after the start, and what vLLM says then; in the manner of 0.24 on a GPU.
@@ -167,7 +168,7 @@ def test_lines_after_ready_count_nowhere() -> None:
 
 
 def test_phases_always_add_up() -> None:
-    chance = drive.seeded("phases")
+    chance = seeded("phases")
     for _ in range(2000):
         names = [f"p{number}" for number in range(chance.randrange(1, 6))]
         pattern = "^{}( took (?P<back>.*))?$"
@@ -254,7 +255,7 @@ STAGES = [
 
 
 def test_planted_phases_are_measured_within_50_ms(tmp_path: Path) -> None:
-    chance = drive.seeded("planted")
+    chance = seeded("planted")
     stages = [(round(chance.uniform(0.08, 0.3), 3), words) for _, words in STAGES]
     worst = []
     for number in range(3):  # a busy machine may hold up the reader of one start

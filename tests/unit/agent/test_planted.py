@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.unit.agent.drivers import drive
-from tests.unit.agent.drivers.drive import LONG
+from tests.counts import LONG, seeded
 from tests.unit.agent.drivers.plants import Plant, possible
 
 Measure = Callable[..., dict[str, Any]]
@@ -21,7 +20,7 @@ def test_planted_warm_sources_are_never_proven_cold(
 
     One that comes too late to bring anything is none, and is not counted.
     """
-    chance = drive.seeded("planted warm sources")
+    chance = seeded("planted warm sources")
     files = sorted(model.glob("*.safetensors"))
     kinds = possible(files)
     found: dict[str, dict[str, int]] = {kind: {} for kind in kinds}

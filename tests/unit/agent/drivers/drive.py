@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,18 +17,10 @@ from coldproof_agent import procfs, ready
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[3] / "roles/agent/files"
-LONG = os.environ.get("COLDPROOF_LONG") == "1"
 FAMILY = 4  # processes of the behaviours "family" and "deaf": server, two children, a daemon
 SLEEPERS = (
     "setsid env -i sleep 3600 & sleep 3600 & trap '' TERM; while :; do sleep 3600 & wait; done"
 )
-
-
-def seeded(what: str) -> random.Random:
-    """Returns a generator whose seed is printed; COLDPROOF_SEED repeats one."""
-    seed = int(os.environ.get("COLDPROOF_SEED", random.randrange(1 << 30)))
-    print(f"{what}: COLDPROOF_SEED={seed}")
-    return random.Random(seed)
 
 
 def job(folder: Path, behaviour: str, seconds: float = 0.0, **more: Any) -> dict[str, Any]:
