@@ -70,9 +70,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     with ThreadPoolExecutor() as pool:
         images = dict(zip(RELEASES, pool.map(image, RELEASES), strict=True))
     try:
-        ends = pair(free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM))
-        for name, release, end in zip((BOOKWORM, TRIXIE), RELEASES, ends, strict=True):
-            made.add(name, images[release], models=models, lan=end).start()
+        end, made.other_end = pair(free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM))
+        made.add(BOOKWORM, images["bookworm"], models=models, lan=end).start()
+        made.add(TRIXIE, images["trixie"], models=models).start()
         made.add(OFF, images["trixie"])
         for name in (BOOKWORM, TRIXIE):
             seconds = made.machines[name].wait_for_ssh()

@@ -10,16 +10,22 @@ import yaml
 
 from tests.fleet.nodes import LOOPBACK
 from tests.vm.images import Image
+from tests.vm.lan import Cable
 from tests.vm.machines import Machine, ssh_options
 
 
 @dataclass
 class Machines:
-    """Machines with one inventory."""
+    """Machines with one inventory.
+
+    Attributes:
+        other_end: of the first machine's cable, for one that is added later.
+    """
 
     folder: Path
     machines: dict[str, Machine] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
+    other_end: Cable | None = None
 
     def add(self, name: str, image: Image, **attributes: Any) -> Machine:
         """Adds a machine, which is off until its start()."""

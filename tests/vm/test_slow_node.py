@@ -11,6 +11,7 @@ from tests.fleet.play import Play
 from tests.vm.conftest import BOOKWORM
 from tests.vm.fleet import Machines
 from tests.vm.job import fetched, probe
+from tests.vm.twin import twins
 
 SLOW = "gpu-slow"
 READ_MIB_S = 5  # the other one reads 32 MiB a second
@@ -19,18 +20,9 @@ READ_MIB_S = 5  # the other one reads 32 MiB a second
 @pytest.fixture(scope="module")
 def job(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """The main job over both, three pairs each."""
-    twin = machines.machines[BOOKWORM]
-    if not twin.running:
-        twin.power_on()
-    slow = machines.add(SLOW, twin.image, models=twin.models, read_mib_s=READ_MIB_S)
-    try:
-        slow.start()
-        for machine in (twin, slow):
-            machine.wait_for_ssh()
-        workplace = tmp_path_factory.mktemp("controller")
+    workplace = tmp_path_factory.mktemp("controller")
+    with twins(machines, SLOW, read_mib_s=READ_MIB_S):
         yield probe(workplace, machines.inventory(BOOKWORM, SLOW), "-e", "coldproof_repeats=3")
-    finally:
-        machines.machines.pop(SLOW).close()
 
 
 def test_both_have_three_proven_pairs(job: Play, machines: Machines) -> None:

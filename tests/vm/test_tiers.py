@@ -8,59 +8,61 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.play import Play
-from tests.vm.conftest import BOOKWORM, TRIXIE
+from tests.vm.conftest import BOOKWORM
 from tests.vm.fleet import Machines
 from tests.vm.job import fetched, probe
-from tests.vm.machines import MODELS
+from tests.vm.machines import MODELS, Machine
+from tests.vm.twin import twins
 
 NFS, MEMORY = "/mnt/other", "/dev/shm/m"
-UP = (BOOKWORM, TRIXIE)
+TWIN = "gpu-twin"
+UP = (BOOKWORM, TWIN)
 TIERS = {"nvme": f"{MODELS}/m", "memory": MEMORY, "nfs": f"{NFS}/m"}
 VARIANTS = ("default", "traced")
 # The scope of a cold start on each: what its storage lets one know.
 SCOPES = {"nvme": "host+guest", "nfs": "host+client"}
+PLAN = {
+    "coldproof_model_path": "",
+    "coldproof_repeats": 1,
+    "coldproof_tiers": [
+        {"name": "nfs", "path": TIERS["nfs"], "shared": "lan"},
+        {"name": "nvme", "path": TIERS["nvme"]},
+        {"name": "memory", "path": TIERS["memory"], "warm_only": True},
+    ],
+    "coldproof_variants": [
+        {"name": VARIANTS[0]},
+        {"name": VARIANTS[1], "env": {"PYTHONASYNCIODEBUG": "1"}},
+    ],
+}
 
 
 @pytest.fixture(scope="module")
 def job(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """The main job over both machines, each of which mounts the other's models."""
-    chosen = [machines.machines[name] for name in UP]
-    kept = [dict(machine.variables) for machine in chosen]
-    for machine in chosen:
-        if not machine.running:
-            machine.power_on()
-        machine.wait_for_ssh()
-        assert machine.lan
-        machine.ssh(machine.lan.setup)
-        machine.ssh(
-            f"mkdir -p {NFS} && echo '{MODELS} 10.9.0.0/24(ro,insecure,fsid=1)' >/etc/exports && "
-            f"systemctl start nfs-server && exportfs -ra && cp -r {MODELS}/m {MEMORY}",
-            limit_s=240,
-        )
-    try:
-        for machine, server in zip(chosen, (2, 1), strict=True):
-            mount = f"mount -t nfs -o ro,vers=4.2 10.9.0.{server}:{MODELS} {NFS}"
-            machine.ssh(mount, limit_s=120)
-            machine.variables |= {
-                "coldproof_model_path": "",
-                "coldproof_repeats": 1,
-                "coldproof_tiers": [
-                    {"name": "nfs", "path": TIERS["nfs"], "shared": "lan"},
-                    {"name": "nvme", "path": TIERS["nvme"]},
-                    {"name": "memory", "path": TIERS["memory"], "warm_only": True},
-                ],
-                "coldproof_variants": [
-                    {"name": VARIANTS[0]}, {"name": VARIANTS[1], "env": {"PYTHONASYNCIODEBUG": "1"}}
-                ],
-            }  # fmt: skip
-        yield probe(tmp_path_factory.mktemp("controller"), machines.inventory(*UP))
-    finally:
-        # A mount whose server is gone would hang: all of them end before any server does.
-        for machine in chosen:
-            machine.ssh(f"umount {NFS}; rm -rf {MEMORY}", limit_s=240)
-        for machine, before in zip(chosen, kept, strict=True):
-            machine.variables = before
-            machine.ssh("systemctl stop nfs-server", limit_s=240)
+    with twins(machines, TWIN) as both:
+        try:
+            for machine in both:
+                _serve(machine)
+            for machine, server in zip(both, (2, 1), strict=True):
+                mount = f"mount -t nfs -o ro,vers=4.2 10.9.0.{server}:{MODELS} {NFS}"
+                machine.ssh(mount, limit_s=120)
+                machine.variables |= PLAN
+            yield probe(tmp_path_factory.mktemp("controller"), machines.inventory(*UP))
+        finally:
+            # A mount whose server is gone would hang: all of them end before any server does.
+            for command in (f"umount {NFS}; rm -rf {MEMORY}", "systemctl stop nfs-server"):
+                for machine in both:
+                    machine.ssh(command, limit_s=240)
+
+
+def _serve(machine: Machine) -> None:
+    assert machine.lan
+    machine.ssh(machine.lan.setup)
+    machine.ssh(
+        f"mkdir -p {NFS} && echo '{MODELS} 10.9.0.0/24(ro,insecure,fsid=1)' >/etc/exports && "
+        f"systemctl start nfs-server && exportfs -ra && cp -r {MODELS}/m {MEMORY}",
+        limit_s=240,
+    )
 
 
 @pytest.mark.parametrize("name", UP)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,8 +18,10 @@ from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
 
-READY_S = 30.0
-OTHER_START_S = 120.0
+# An interpreter that starts from a cold, busy disk takes tens of seconds.
+READY_S = 120.0
+DYING_S = 5.0
+OTHER_START_S = 300.0
 
 
 def myself() -> list[str]:
@@ -92,7 +96,8 @@ def _spawn(state: Path, name: str) -> int:
         "--report-fd",
         str(writer),
     ]
-    with open(campaign.folder_of(state, name) / "agent.log", "ab") as log:
+    path = campaign.folder_of(state, name) / "agent.log"
+    with open(path, "ab") as log:
         child = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -103,6 +108,17 @@ def _spawn(state: Path, name: str) -> int:
             pass_fds=(writer,),
         )
     os.close(writer)
+    data = _said(reader)
+    if not data:
+        raise _silent(child, path)
+    answer = json.loads(data)
+    if "pid" not in answer:
+        raise Refusal(**answer)
+    return int(answer["pid"])
+
+
+def _said(reader: int) -> bytes:
+    """Returns the line that the agent says when it begins; nothing if it says none in time."""
     data = b""
     end = time.monotonic() + READY_S
     while not data.endswith(b"\n"):
@@ -114,16 +130,23 @@ def _spawn(state: Path, name: str) -> int:
             break
         data += part
     os.close(reader)
-    if not data:
-        raise Refusal(
-            "agent_died",
-            f"the agent ended at once (exit status {child.poll()}): see "
-            f"{campaign.folder_of(state, name)}/agent.log on the node",
+    return data
+
+
+def _silent(child: subprocess.Popen[bytes], log: Path) -> Refusal:
+    """Returns why an agent did not say that it begins; one that may do so yet is ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        status = child.wait(timeout=DYING_S)
+        return Refusal(
+            "agent_died", f"the agent ended at once (exit status {status}): see {log} on the node"
         )
-    answer = json.loads(data)
-    if "pid" not in answer:
-        raise Refusal(**answer)
-    return int(answer["pid"])
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    return Refusal(
+        "agent_slow",
+        f"the agent did not begin within {READY_S:.0f} s, and was ended: the node is too busy to "
+        f"be measured now; see {log} there",
+    )
 
 
 def carry_out(state: Path, report_fd: int) -> int:
