@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coldproof.answer import Answer
 from coldproof.compare.facts import NAMES
 from coldproof.compare.match import FASTER, SAME, SLOWER, Row, compare, summary_line
 from coldproof.compare.render import document, markdown
@@ -15,11 +16,12 @@ MARKDOWN, JSON = "comparison.md", "comparison.json"
 NOTHING_WORSE, WORSE, NOT_JUDGED = 0, 1, 3
 
 
-def run(base: Path, new: Path, out: Path | None, across: frozenset[str]) -> int:
-    """Write the comparison into `out`, or into the folder `new`, and return the exit code.
+def run(base: Path, new: Path, out: Path | None, across: frozenset[str]) -> Answer:
+    """Write the comparison into `out`, or into the folder `new`, and return the answer.
 
-    0: every row was judged and none is slower; 1: a row is slower; 3: none is, but not every row
-    could be judged. Raises InputError on folders that are none, or facts that do not exist.
+    Its code is 0: every row was judged and none is slower; 1: a row is slower; 3: none is, but not
+    every row could be judged. Raises InputError on folders that are none, or
+    facts that do not exist.
     """
     unknown = sorted(across - set(NAMES))
     if unknown:
@@ -31,9 +33,11 @@ def run(base: Path, new: Path, out: Path | None, across: frozenset[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".report.lock"):
         write_atomic(folder / MARKDOWN, markdown(before, after, rows, across))
-        write_document(folder / JSON, document(before, after, rows, across, code))
-    print(f"{summary_line(rows)}\n\nComparison: {folder / MARKDOWN}")
-    return code
+        found = document(before, after, rows, across, code)
+        write_document(folder / JSON, found)
+    files = {"markdown": str(folder / MARKDOWN), "json": str(folder / JSON)}
+    text = f"{summary_line(rows)}\n\nComparison: {folder / MARKDOWN}"
+    return Answer(code, {**found, "files": files}, text)
 
 
 def exit_code(rows: list[Row]) -> int:

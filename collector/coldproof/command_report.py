@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from coldproof.answer import Answer
 from coldproof.errors import InputError
 from coldproof.gather import Gathered, gather_campaign, gather_files
 from coldproof.merge import CSV
 from coldproof.publish import Published, point_latest, publish
+from coldproof.report.document import document
 from coldproof.report.terminal import short_table
 
 
-def run(sources: Sequence[Path], out: Path | None, *, show: bool, strict: bool) -> int:
+def run(
+    sources: Sequence[Path], out: Path | None, *, show: bool, strict: bool, in_full: bool = False
+) -> Answer:
     """Write the reports of one campaign folder, or of CSV files into `out`.
 
-    Returns 1 if `strict` and a node is not complete, else 0.
+    The answer's code is 1 if `strict` and a node is not complete, else 0. Its text is empty
+    without `show`, its document without `in_full`.
     """
     if len(sources) == 1 and sources[0].is_dir():
         gathered, published = _campaign(sources[0], out)
     else:
         gathered, published = _files(sources, out)
-    if show:
-        print(f"{short_table(gathered)}\n\nReport: {published.report}\nPage:   {published.page}")
-    return 1 if strict and gathered.incomplete else 0
+    code = 1 if strict and gathered.incomplete else 0
+    if in_full:
+        return Answer(code, document(gathered, published, code))
+    paths = f"Report: {published.report}\nPage:   {published.page}"
+    return Answer(code, {}, f"{short_table(gathered)}\n\n{paths}" if show else "")
 
 
 def _campaign(folder: Path, out: Path | None) -> tuple[Gathered, Published]:

@@ -77,6 +77,12 @@ def default_text() -> str:
     return resources.files("coldproof").joinpath(DEFAULT).read_text("utf-8")
 
 
+def default_document() -> dict[str, Any]:
+    """Return the policy that comes with coldproof as it would be in JSON."""
+    document: dict[str, Any] = yaml.safe_load(default_text())
+    return document
+
+
 @functools.cache
 def default_policy() -> Policy:
     """Return the policy that comes with coldproof."""
@@ -99,7 +105,7 @@ def load_policy(path: Path) -> Policy:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
-    default = yaml.safe_load(default_text())
+    default = default_document()
     return _parse(text, path.name, default, str(path))
 
 

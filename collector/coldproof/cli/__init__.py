@@ -6,44 +6,43 @@ A module declares a command's arguments; pandas is imported by the command that 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 
 from coldproof import __version__
+from coldproof.answer import Answer
 from coldproof.cli import archive, campaign, compare, intake, report, review
-from coldproof.cli.adding import EPILOG
-from coldproof.errors import InputError
+from coldproof.cli.adding import EPILOG, JSON, Parser, add_json
+from coldproof.cli.ending import ended
 
 COMMANDS = (report, compare, review, campaign, intake, archive)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-        return code
-    except InputError as error:
-        print(f"coldproof: {_line(str(error))}", file=sys.stderr)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"coldproof: {_line(f'{where}{error.strerror or error}')}", file=sys.stderr)
-    return 2
+    given = sys.argv[1:] if arguments is None else list(arguments)
 
+    def job() -> Answer | int:
+        options = parser().parse_args(given)
+        answer: Answer | int = options.run(options)
+        return answer
 
-def _line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
+    # Asked of the words, not of the parser: what it refuses is answered in JSON too.
+    return ended(job, JSON in itertools.takewhile(lambda word: word != "--", given))
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="coldproof",
         description="Cold and warm starts of LLM servers over a fleet: campaigns, the intake of "
         "what nodes measured, and reports.",
         epilog=EPILOG,
     )
     whole.add_argument("--version", action="version", version=f"coldproof {__version__}")
+    whole.set_defaults(json=False)
+    add_json(whole)
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

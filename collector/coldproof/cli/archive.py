@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from coldproof import archive
+from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
 
 
@@ -34,7 +34,6 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Answer:
     built = archive.build(options.source, options.schemas, options.out)
-    print(json.dumps({"path": str(built.path), "sha256": built.sha256, "changed": built.changed}))
-    return 0
+    return Answer(0, {"path": str(built.path), "sha256": built.sha256, "changed": built.changed})

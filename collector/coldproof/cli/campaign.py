@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import timedelta
 from pathlib import Path
 
 from coldproof import campaign, conclude
+from coldproof.answer import Answer
 from coldproof.cli.adding import EPILOG, Commands, add_command, stdin
 
 
@@ -59,7 +59,7 @@ def _days(text: str) -> float:
     return days
 
 
-def _open(options: argparse.Namespace) -> int:
+def _open(options: argparse.Namespace) -> Answer:
     opened = campaign.open_campaign(
         options.reports,
         campaign.request_from(stdin()),
@@ -74,10 +74,8 @@ def _open(options: argparse.Namespace) -> int:
         "directory": str(opened.directory),
         "resumed": opened.resumed,
     }
-    print(json.dumps(answer))
-    return 0
+    return Answer(0, answer)
 
 
-def _conclude(options: argparse.Namespace) -> int:
-    print(json.dumps(conclude.conclude(options.directory, stdin())))
-    return 0
+def _conclude(options: argparse.Namespace) -> Answer:
+    return Answer(0, conclude.conclude(options.directory, stdin()))

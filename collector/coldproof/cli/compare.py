@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
 
 
@@ -30,7 +31,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Answer:
     from coldproof.command_compare import run
 
     return run(options.base, options.new, options.out, frozenset(options.across))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from coldproof import intake
+from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
 
 
@@ -26,7 +26,6 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("archive", type=Path, metavar="ARCHIVE.tar", help="the fetched archive")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Answer:
     taken = intake.take(options.directory, options.node, options.archive)
-    print(json.dumps(taken.as_json()))
-    return 0
+    return Answer(0, taken.as_json())

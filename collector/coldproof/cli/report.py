@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
 
 
@@ -32,7 +33,13 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Answer:
     from coldproof.command_report import run  # pandas: only this command waits for it
 
-    return run(options.source, options.out, show=options.print, strict=options.strict)
+    return run(
+        options.source,
+        options.out,
+        show=options.print,
+        strict=options.strict,
+        in_full=options.json,
+    )

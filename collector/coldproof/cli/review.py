@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
 
 
@@ -32,11 +33,10 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> Answer:
     from coldproof.command_review import run
-    from coldproof.policy import default_text
+    from coldproof.policy import default_document, default_text
 
     if options.show_policy:
-        print(default_text(), end="")
-        return 0
+        return Answer(0, default_document(), default_text().rstrip("\n"))
     return run(options.campaign, options.policy, options.out)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from plugins.callback.live import CallbackModule, read
 
+ROOT = Path(__file__).parents[3]
 STATUS = {
     "schema": "coldproof.status/1",
     "phase": "starting",
@@ -61,3 +65,14 @@ def test_an_answer_without_a_status_is_none(answer: str) -> None:
 
 def test_a_status_is_found_behind_what_else_was_printed() -> None:
     assert read(f"boot\n1 (python3) S\n{json.dumps(STATUS)}\n") == STATUS
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_on_a_terminal_no_color_is_honoured(no_color: str, coloured: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+    environment |= {"TERM": "xterm", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    environment |= {"NO_COLOR": no_color} if no_color else {}
+    line = "ansible-playbook probe.yml -i localhost,"
+    said = pexpect.run(line, cwd=str(ROOT), env=environment, timeout=60)
+    assert b"There is no node to work on" in said.replace(b"\r\n", b" ")
+    assert (b"\x1b[" in said) == coloured
