@@ -1,0 +1,1 @@
+"""A campaign for other tools: metrics for Prometheus, a table for pandas."""
