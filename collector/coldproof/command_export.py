@@ -7,12 +7,12 @@ from pathlib import Path
 from coldproof.answer import Answer
 from coldproof.errors import InputError
 from coldproof.export.metrics import exposition
+from coldproof.export.table import parquet
 from coldproof.files import write_atomic
 from coldproof.fleet.analysis import look
 from coldproof.gather import gather_campaign
 
-OPENMETRICS, PARQUET = "openmetrics", "parquet"
-FORMATS = (OPENMETRICS, PARQUET)
+PARQUET = "parquet"
 
 
 def run(campaign: Path, form: str, out: Path | None, *, as_json: bool) -> Answer:
@@ -24,11 +24,13 @@ def run(campaign: Path, form: str, out: Path | None, *, as_json: bool) -> Answer
         why = "--json" if as_json else f"--format {form}"
         raise InputError(f"{why}: say with --out FILE where it shall be written")
     gathered = gather_campaign(campaign.resolve())
-    metrics = exposition(look(gathered))
-    text, count = metrics.text(), {"samples": metrics.count}
+    if form == PARQUET:
+        data, count = parquet(gathered), {"rows": len(gathered.runs)}
+    else:
+        metrics = exposition(look(gathered))
+        data, count = metrics.text().encode("utf-8"), {"samples": metrics.count}
     if out is None:
-        return Answer(0, {}, text.rstrip("\n"))
-    data = text.encode("utf-8")
+        return Answer(0, {}, data.decode("utf-8").rstrip("\n"))
     # node_exporter and its like are another user, so that everybody may read it.
     write_atomic(out, data, 0o644)
     return Answer(0, {"path": str(out), "format": form, "bytes": len(data), **count}, "")
