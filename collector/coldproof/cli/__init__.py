@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from coldproof import __version__
 from coldproof.answer import Answer
-from coldproof.cli import archive, campaign, compare, export, intake, report, review, schema
+from coldproof.cli import archive, bundle, campaign, compare, export, intake, report, review, schema
 from coldproof.cli.adding import EPILOG, JSON, Parser, add_json
 from coldproof.cli.ending import ended
 
-COMMANDS = (report, compare, review, export, schema, campaign, intake, archive)
+COMMANDS = (report, compare, review, export, schema, bundle, campaign, intake, archive)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

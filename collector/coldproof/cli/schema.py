@@ -7,7 +7,7 @@ import json
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
-from coldproof.schemas import NAMES, schema_text
+from coldproof.known_schemas import NAMES, schema_text
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from coldproof.cli import main
-from coldproof.schemas import NAMES
+from coldproof.known_schemas import NAMES
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "reports/example"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from coldproof.errors import InputError
 
@@ -21,3 +24,18 @@ def schema_text(name: str) -> str:
     raise InputError(
         f"{name}.schema.json: neither in {FOLDERS[0]} nor in {FOLDERS[1]}; install coldproof anew"
     )
+
+
+def known_fields() -> frozenset[str]:
+    """Return the names of all fields that the schemas know, at any depth."""
+    return frozenset(name for one in NAMES for name in _fields(json.loads(schema_text(one))))
+
+
+def _fields(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from _fields(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _fields(part)
