@@ -12,11 +12,24 @@ from collections.abc import Sequence
 
 from coldproof import __version__
 from coldproof.answer import Answer
-from coldproof.cli import archive, bundle, campaign, compare, export, intake, report, review, schema
+from coldproof.cli import (
+    archive,
+    bundle,
+    campaign,
+    compare,
+    completion,
+    export,
+    intake,
+    report,
+    review,
+    schema,
+)
 from coldproof.cli.adding import EPILOG, JSON, Parser, add_json
 from coldproof.cli.ending import ended
 
-COMMANDS = (report, compare, review, export, schema, bundle, campaign, intake, archive)
+COMMANDS = (
+    report, compare, review, export, schema, bundle, completion, campaign, intake, archive,
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     whole.add_argument("--version", action="version", version=f"coldproof {__version__}")
-    whole.set_defaults(json=False)
+    whole.set_defaults(json=False, whole=whole)  # for the command that looks at all of it
     add_json(whole)
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -47,9 +47,8 @@ def add_command(
 
     A command that prints for itself returns its exit code, and looks at `json` of its options.
     """
-    parser = commands.add_parser(
-        name, help=summary, description=f"{summary.capitalize()}. {description}", epilog=EPILOG
-    )
+    said = f"{summary[0].upper()}{summary[1:]}. {description}"
+    parser = commands.add_parser(name, help=summary, description=said, epilog=EPILOG)
     parser.set_defaults(run=run)
     add_json(parser)
     return parser

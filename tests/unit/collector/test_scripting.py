@@ -199,6 +199,11 @@ def leaves(parser: Any, name: str = "coldproof") -> list[tuple[str, Any]]:
     return found or [(name, parser)]
 
 
+def test_the_list_of_commands_is_up_to_date() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "docs/command.py"), "--check"], check=False)
+    assert done.returncode == 0, "run docs/command.py"
+
+
 def test_every_command_knows_json_and_has_its_exit_codes_documented() -> None:
     page = (ROOT / "docs/scripting.md").read_text("utf-8")
     for name, parser in leaves(cli.parser()):
