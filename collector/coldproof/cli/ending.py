@@ -29,20 +29,33 @@ def ended(job: Callable[[], Answer | int], as_json: bool) -> int:
     A job that returns a number has printed its answer itself.
     """
     try:
-        answer = job()
-        code = answer if isinstance(answer, int) else _print(answer, as_json)
+        code = _done(job, as_json)
         # What does not fit onto a full disk is found out here and not after the exit code.
         sys.stdout.flush()
         return code
+    except BrokenPipeError:
+        _forget_stdout()
+        return NOBODY_READS
+    except OSError as error:
+        _forget_stdout()
+        print(f"coldproof: stdout: {error.strerror or error}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:  # while it waits for a slow reader
+        _forget_stdout()
+        print("coldproof: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _done(job: Callable[[], Answer | int], as_json: bool) -> int:
+    try:
+        answer = job()
     except UsageError as error:
         print(error.usage, end="", file=sys.stderr)
         return _failed(str(error), UNUSABLE, as_json)
     except InputError as error:
         return _failed(str(error), UNUSABLE, as_json)
     except BrokenPipeError:
-        # Python would complain once more while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(f"{where}{error.strerror or error}", UNUSABLE, as_json)
@@ -54,6 +67,12 @@ def ended(job: Callable[[], Answer | int], as_json: bool) -> int:
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         hint = f"this is a fault of coldproof; {TRACEBACK}=1 shows where"
         return _failed(f"{said} ({hint})", SOFTWARE, as_json)
+    return answer if isinstance(answer, int) else _print(answer, as_json)
+
+
+def _forget_stdout() -> None:
+    """Let what is left in stdout's buffer go nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print(answer: Answer, as_json: bool) -> int:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import parser as prometheus
+from prometheus_client.openmetrics import parser as openmetrics
 
 from bench import synthetic
 from coldproof.cli import main
@@ -63,8 +65,25 @@ class Arena:
             if set(row["nodes"]) <= set(HONEST)
         ]
         compared = json.loads((self.folder / "comparison.json").read_text())
+        said["metrics"] = self.metrics()
         said["compare"] = [row for row in compared["rows"] if row["node"] in HONEST]
         return said
+
+    def metrics(self) -> dict[Any, float]:
+        """Export; both parsers must read the file, and no sample may be there twice."""
+        out = self.folder / "coldproof.prom"
+        assert main(["export", str(self.folder), "--out", str(out)]) == 0
+        text = out.read_text("utf-8")
+        samples = [
+            ((one.name, tuple(sorted(one.labels.items()))), one.value)
+            for family in openmetrics.text_string_to_metric_families(text)
+            for one in family.samples
+        ]
+        assert len(dict(samples)) == len(samples)
+        lines = [one for family in prometheus.text_string_to_metric_families(text)
+                 for one in family.samples]  # fmt: skip
+        assert len(lines) == len(samples)
+        return {key: value for key, value in samples if dict(key[1]).get("node") in HONEST}
 
     def tree(self) -> set[str]:
         return {str(path) for path in self.lab.root.rglob("*")}
