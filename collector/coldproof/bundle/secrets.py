@@ -17,7 +17,7 @@ PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+@")
-SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+)[\w.~+/=-]{6,}")
+SCHEME = re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{6,}")
 VALUE = (
     r"""(?P<quote>\\+["'])(?:.{0,4000}?(?P=quote)|\S*)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?"""
     r"""|[^\s"',;&(){}\[\]]+"""
