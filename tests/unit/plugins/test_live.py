@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def test_on_a_terminal_no_color_is_honoured(no_color: str, coloured: bool) -> No
     environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
     environment |= {"TERM": "xterm", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     environment |= {"NO_COLOR": no_color} if no_color else {}
-    line = "ansible-playbook probe.yml -i localhost,"
-    said = pexpect.run(line, cwd=str(ROOT), env=environment, timeout=60)
+    program = Path(sys.executable).with_name("ansible-playbook")
+    said = pexpect.run(
+        f"{program} probe.yml -i localhost,", cwd=str(ROOT), env=environment, timeout=60
+    )
     assert b"There is no node to work on" in said.replace(b"\r\n", b" ")
     assert (b"\x1b[" in said) == coloured
