@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+DOCS_STAMP := $(VENV)/.docs-stamp
 
 # A world-writable checkout's ansible.cfg is ignored by Ansible unless it is named.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo lint test test-browser test-slow test-vm test-tiers test-containers bench packages clean
+.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,13 @@ $(STAMP): pyproject.toml tests/setup/venv.sh
 demo: $(STAMP)  ## run the main job on this machine: no GPU, no root
 	ansible-playbook probe.yml -l gpu-nodes
 
+$(DOCS_STAMP): $(STAMP)
+	python -m pip install --quiet --group docs
+	@touch $@
+
+docs: $(DOCS_STAMP)  ## build the documentation's site into build/site; it needs no network to read
+	sphinx-build -q -W --keep-going -n -c docs -d build/doctrees . build/site
+
 packages:
 	bash tests/setup/packages.sh
 
@@ -35,6 +43,9 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
 	pytest tests/unit tests/fleet -m "not slow" --durations=10
+
+test-docs: docs packages  ## the site's links, and the tutorial on real sshd nodes
+	pytest tests/docs
 
 test-browser: $(STAMP)  ## report.html in headless Chromium
 	bash tests/setup/browser-packages.sh

@@ -22,6 +22,8 @@ import yaml
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.play import ROOT
 
+# A host that is no node.
+ARCHIVE = "archive"
 PATHS = {
     "ANSIBLE_ROLES_PATH": ("requirements_roles", "roles", "~/.ansible/roles"),
     "ANSIBLE_CALLBACK_PLUGINS": ("plugins_path", "plugins/callback", "~/.ansible/plugins"),
@@ -64,11 +66,11 @@ def launch(
     extra_vars: dict[str, Any],
     *arguments: str,
     playbook: str = "probe.yml",
+    limit: str = "gpu-nodes",
     cancel: Callable[[], bool] = lambda: False,
 ) -> Job:
-    """Runs one job on one node, in a private folder that does not exist yet."""
-    folder.mkdir(parents=True)
-    _copy_project(folder / "project")
+    """Runs one job on one node, in a private folder whose project may be there already."""
+    copy_project(folder / "project")
     _write_inventory(folder / "inventory/hosts", fleet, node)
     user = str(fleet.connection()["ansible_user"])
     env = folder / "env"
@@ -76,7 +78,7 @@ def launch(
     meta = {"awx_job_id": 17, "awx_job_template_name": "coldproof", "tower_job_id": 17}
     marked = {name: Unsafe(v) if isinstance(v, str) else v for name, v in extra_vars.items()}
     (env / "extravars").write_text(yaml.safe_dump(marked | meta), encoding="utf-8")
-    words = ["-u", user, "-l", "gpu-nodes", *arguments]
+    words = ["-u", user, "-l", limit, *arguments]
     (env / "cmdline").write_text(ansible_runner.utils.args2cmdline(*words), encoding="utf-8")
     settings = {"job_timeout": 0, "suppress_ansible_output": True}
     (env / "settings").write_text(json.dumps(settings), encoding="utf-8")
@@ -111,7 +113,8 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _copy_project(target: Path) -> None:
+def copy_project(target: Path) -> None:
+    """Makes what a project's sync makes, of what git would have."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
         capture_output=True,
@@ -133,9 +136,11 @@ def _write_inventory(path: Path, fleet: Fleet, node: Node) -> None:
         del connection[unwanted]
     arguments = str(connection["ansible_ssh_common_args"]).replace(" -o IdentitiesOnly=yes", "")
     own = {"ansible_port": node.port, "coldproof_state_dir": str(node.state), **node.variables}
+    python = connection["ansible_python_interpreter"]
+    local = {"ansible_connection": "local", "ansible_python_interpreter": python}
     data = {
-        "_meta": {"hostvars": {node.name: own}},
-        "all": {"vars": {}},
+        "_meta": {"hostvars": {node.name: own, ARCHIVE: local}},
+        "all": {"hosts": [ARCHIVE]},
         "gpu-nodes": {
             "hosts": [node.name],
             "vars": connection | fleet.variables | {"ansible_ssh_common_args": arguments},

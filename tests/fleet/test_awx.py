@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.fleet.awx import Job, launch
+from tests.fleet.awx import ARCHIVE, Job, launch
 from tests.fleet.conftest import CANARY
 from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.play import ROOT
 
 SURVEY = json.loads((ROOT / "awx/survey.json").read_text("utf-8"))
+PAGE = (ROOT / "docs/how-to/awx.md").read_text("utf-8")
 
 
 def answers(**given: Any) -> dict[str, Any]:
@@ -76,14 +78,22 @@ def test_what_the_controller_stores_of_a_job_holds_the_table_and_no_secret(job: 
     assert not any(CANARY in text for text in texts)
 
 
-def test_without_a_mounted_folder_the_report_is_gone_with_the_job(
+def test_without_a_mounted_folder_an_archive_may_take_the_report(
     fleet: Fleet, node: Node, tmp_path: Path
 ) -> None:
+    (kept,) = re.findall(r"^```yaml\n(- name: Measure\n.*?)^```", PAGE, re.M | re.S)
+    folder, target = tmp_path / "awx_18_b", tmp_path / "archive"
+    playbook = folder / "project/keep.yml"
+    playbook.parent.mkdir(parents=True)
+    playbook.write_text(kept.replace("/srv/coldproof", str(target)), encoding="utf-8")
     given = answers(coldproof_repeats=1, coldproof_node_drained="true")
-    done = launch(tmp_path / "awx_18_b", fleet, node, given)
+    limit = f"gpu-nodes,{ARCHIVE}"
+    done = launch(folder, fleet, node, given, playbook="keep.yml", limit=limit)
     assert done.status == "successful", done.output
-    (campaign,) = campaigns(done.project / "reports")
-    assert outcome(campaign, node) == "complete"
+    (lost,) = campaigns(done.project / "reports")
+    (campaign,) = campaigns(target / "reports")
+    assert (campaign.name, outcome(campaign, node)) == (lost.name, "complete")
+    assert (target / "reports/latest/report.html").is_file()
 
 
 def test_a_check_job_measures_nothing(fleet: Fleet, node: Node, tmp_path: Path) -> None:
@@ -99,7 +109,7 @@ def test_a_canceled_job_is_resumed_by_the_next_launch(
 ) -> None:
     reports = tmp_path / "reports"
     given = answers(
-        coldproof_repeats=8, coldproof_node_drained="true", coldproof_reports_dir=str(reports)
+        coldproof_repeats=5, coldproof_node_drained="true", coldproof_reports_dir=str(reports)
     )
 
     def measured() -> int:
@@ -117,7 +127,7 @@ def test_a_canceled_job_is_resumed_by_the_next_launch(
     (campaign,) = campaigns(reports)
     assert outcome(campaign, node) == "complete"
     rows = (campaign / "nodes" / node.name / "runs.jsonl").read_text("utf-8").splitlines()
-    assert len(rows) == 1 + 2 * 8
+    assert len(rows) == 1 + 2 * 5
 
 
 def test_a_node_that_fails_fails_the_job(fleet: Fleet, node: Node, tmp_path: Path) -> None:
