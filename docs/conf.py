@@ -25,6 +25,8 @@ source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_inline"]
 nitpicky = True
+# Blocks without a language are commands and what they print.
+highlight_language = "none"
 
 html_theme = "furo"
 html_title = "coldproof"
