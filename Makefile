@@ -30,6 +30,7 @@ $(DOCS_STAMP): $(STAMP)
 
 docs: $(DOCS_STAMP)  ## build the documentation's site into build/site; it needs no network to read
 	sphinx-build -q -W --keep-going -n -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
 
 packages:
 	bash tests/setup/packages.sh

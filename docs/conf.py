@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tomllib
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 project = "coldproof"
 author = "The coldproof maintainers"
 copyright = author  # noqa: A001
+release = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 extensions = ["myst_parser"]
 
 # The repository is the source folder, so that links between docs/, README.md and the example are
@@ -29,7 +31,7 @@ nitpicky = True
 highlight_language = "none"
 
 html_theme = "furo"
-html_title = "coldproof"
+html_title = f"coldproof {release}"
 html_extra_path = ["root"]
 html_copy_source = False
 html_show_sphinx = False

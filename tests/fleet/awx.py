@@ -7,11 +7,12 @@ missing is the container around it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,16 +83,27 @@ def launch(
     (env / "cmdline").write_text(ansible_runner.utils.args2cmdline(*words), encoding="utf-8")
     settings = {"job_timeout": 0, "suppress_ansible_output": True}
     (env / "settings").write_text(json.dumps(settings), encoding="utf-8")
-    done = ansible_runner.run(
-        private_data_dir=str(folder),
-        ident="17",
-        playbook=playbook,
-        inventory=str(folder / "inventory/hosts"),
-        envvars=_environment(folder),
-        ssh_key=fleet.client_key.read_text("utf-8"),
-        cancel_callback=cancel,
-    )
+    with _no_settings_of_the_caller():
+        done = ansible_runner.run(
+            private_data_dir=str(folder),
+            ident="17",
+            playbook=playbook,
+            inventory=str(folder / "inventory/hosts"),
+            envvars=_environment(folder),
+            ssh_key=fleet.client_key.read_text("utf-8"),
+            cancel_callback=cancel,
+        )
     return Job(folder, done.status, done.rc, done.stdout.read())
+
+
+@contextlib.contextmanager
+def _no_settings_of_the_caller() -> Iterator[None]:
+    """Takes Ansible's variables out of the environment: a container would have none of them."""
+    taken = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("ANSIBLE_")}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -85,6 +85,7 @@ def test_without_a_mounted_folder_an_archive_may_take_the_report(
     folder, target = tmp_path / "awx_18_b", tmp_path / "archive"
     playbook = folder / "project/keep.yml"
     playbook.parent.mkdir(parents=True)
+    target.mkdir()
     playbook.write_text(kept.replace("/srv/coldproof", str(target)), encoding="utf-8")
     given = answers(coldproof_repeats=1, coldproof_node_drained="true")
     limit = f"gpu-nodes,{ARCHIVE}"

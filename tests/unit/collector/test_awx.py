@@ -79,7 +79,8 @@ def test_the_environment_has_what_the_project_needs() -> None:
     lines = generate.REQUIREMENTS.read_text("utf-8").splitlines()
     dependencies = DEFINITION["dependencies"]
     named = [dependencies[name]["package_pip"] for name in ("ansible_core", "ansible_runner")]
-    assert sorted([*named, *lines[1:]]) == sorted(project["dependencies"])
+    advice = "name both in execution-environment.yml as pyproject.toml does"
+    assert sorted([*named, *lines[1:]]) == sorted(project["dependencies"]), advice
     python = re.fullmatch(r"python3\.(\d+)", dependencies["python_interpreter"]["package_system"])
     least = re.fullmatch(r">=3\.(\d+)", project["requires-python"])
     assert python is not None
