@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +96,31 @@ def test_policies_are_policies(tmp_path: Path) -> None:
         file = tmp_path / "policy.yml"
         file.write_text(text, encoding="utf-8")
         load_policy(file)
+
+
+@pytest.mark.parametrize(
+    ("budget", "tiers", "code", "said"),
+    [
+        (120, "[default]", 0, "every node keeps the promise"),
+        (20, "[default]", 1, "a node is too slow"),
+        (120, "[nvme]", 3, "not enough evidence"),
+    ],
+)
+def test_the_gate_decides(tmp_path: Path, budget: int, tiers: str, code: int, said: str) -> None:
+    page = ROOT / "docs/how-to/ci-gate.md"
+    (gate,), (policy,) = blocks(page, "sh"), blocks(page, "yaml")
+    measured, decided = gate.split("\n", 1)
+    assert measured.startswith("ansible-playbook probe.yml")
+    shutil.copytree(ROOT / "reports/example", tmp_path / "reports/latest")
+    policy = policy.replace(": 120", f": {budget}").replace("[nvme]", tiers)
+    (tmp_path / "policy.yml").write_text(policy, encoding="utf-8")
+    done = subprocess.run(
+        ["bash", "-c", decided],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert said in done.stdout
