@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 ROOT = Path(__file__).resolve().parents[2]
+# What ansible-core does not bring. The archive is built without: clean.yml needs none of them.
+NEEDED = ("pandas", "tabulate")
+WITHOUT = "agent-archive"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -33,6 +37,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         argv = [str(word) for word in self._task.args.get("argv") or ()]
         if not argv:
             raise AnsibleActionFail("collector: argv is missing: the words after coldproof")
+        if argv[0] != WITHOUT and (missing := [name for name in NEEDED if not find_spec(name)]):
+            raise AnsibleActionFail(unavailable(missing))
         done = subprocess.run(
             [sys.executable, "-m", "coldproof", *argv],
             input=_text(self._task.args.get("stdin")),
@@ -49,6 +55,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
             result.update(failed=True, msg=said[-1])
         return result
+
+
+def unavailable(missing: list[str]) -> str:
+    """Returns what to do where the Python that runs Ansible has not got these packages."""
+    return (
+        f"the controller's Python ({sys.executable}) has no {' and no '.join(missing)}: run "
+        f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
+    )
 
 
 def _environment() -> dict[str, str]:
