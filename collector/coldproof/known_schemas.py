@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from coldproof import collection
 from coldproof.errors import InputError
 
 NAMES = ("run", "plan", "status", "campaign")
-PACKAGE = Path(__file__).resolve().parent
-# The wheel carries them inside the package, the checkout and the collection beside collector/.
-FOLDERS = (PACKAGE / "schemas", PACKAGE.parents[1] / "schemas")
 
 
 def schema_text(name: str) -> str:
     """Return the text of a schema; InputError if this installation has lost it."""
-    for folder in FOLDERS:
-        path = folder / f"{name}.schema.json"
-        if path.is_file():
-            return path.read_text("utf-8")
-    raise InputError(
-        f"{name}.schema.json: neither in {FOLDERS[0]} nor in {FOLDERS[1]}; install coldproof anew"
-    )
+    path = collection.root() / f"schemas/{name}.schema.json"
+    if not path.is_file():
+        raise InputError(f"{path}: it is missing; install coldproof anew")
+    return path.read_text("utf-8")
 
 
 def known_fields() -> frozenset[str]:

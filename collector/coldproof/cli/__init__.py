@@ -18,6 +18,7 @@ from coldproof.cli import (
     campaign,
     compare,
     completion,
+    demo,
     export,
     intake,
     report,
@@ -28,7 +29,7 @@ from coldproof.cli.adding import EPILOG, JSON, Parser, add_json
 from coldproof.cli.ending import ended
 
 COMMANDS = (
-    report, compare, review, export, schema, bundle, completion, campaign, intake, archive,
+    demo, report, compare, review, export, schema, bundle, completion, campaign, intake, archive,
 )  # fmt: skip
 
 
