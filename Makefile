@@ -10,7 +10,7 @@ DOCS_STAMP := $(VENV)/.docs-stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers bench packages clean
+.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers test-package bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,12 +35,13 @@ docs: $(DOCS_STAMP)  ## build the documentation's site into build/site; it needs
 packages:
 	bash tests/setup/packages.sh
 
-lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production)
+lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production), changelog
 	ruff check .
 	ruff format --check .
 	mypy
 	yamllint --strict .
 	ansible-lint --offline
+	antsibull-changelog lint
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
 	pytest tests/unit tests/fleet -m "not slow" --durations=10
@@ -68,6 +69,9 @@ test-tiers: $(STAMP)  ## two of the same machines that mount each other by NFS
 test-containers: $(STAMP)  ## the same machines with podman, and servers in containers
 	bash tests/setup/vm-packages.sh
 	COLDPROOF_VM_EXTRA=podman,crun,conmon pytest tests/vm/test_containers.py
+
+test-package: $(STAMP) packages  ## wheel and collection in new environments, ansible-test (needs a package index)
+	pytest tests/package --timeout 1800
 
 bench: $(STAMP)  ## measurements of coldproof itself
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; python "$$script"; done

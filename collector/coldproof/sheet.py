@@ -71,7 +71,7 @@ def _number(value: object) -> str | None:
     """Return a record's number as JSON writes it; whatever else stands there is left out."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return json.dumps(value) if value == value and abs(value) < 1e18 else None
+    return json.dumps(value) if abs(value) < 1e18 else None
 
 
 def _cell(value: object) -> str:

@@ -1,15 +1,8 @@
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible's usual output, with one line a node while nodes are measured."""
 
 from __future__ import annotations
-
-import json
-import re
-import sys
-import time
-from dataclasses import dataclass
-from typing import Any
-
-from ansible.plugins.callback.default import CallbackModule as Default
 
 DOCUMENTATION = """
 name: live
@@ -21,7 +14,7 @@ description:
     and else once a minute. The seconds are since the server's start while one starts, and else
     since the node was first seen doing so.
   - Where the plays have no hosts, it says what to look at and ends with exit code 4.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 version_added: 0.1.0
 extends_documentation_fragment:
   - default_callback
@@ -29,6 +22,15 @@ extends_documentation_fragment:
 requirements:
   - set as stdout callback in the configuration
 """
+
+import json  # noqa: E402
+import re  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ansible.plugins.callback.default import CallbackModule as Default  # noqa: E402
 
 # The task that follows an agent registers its answers so.
 FOLLOWED = "__measure_poll"

@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Hands files to the probe agent on a node, calls it, and returns its answer."""
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ description:
     run from a temporary file and leaves nothing behind.
   - A node that cannot be reached is a failure with RV(outcome), which a rescue sees.
   - For the roles of this collection.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 options:
   archive:
     description: The agent's archive on the controller. Left out, the one in O(state_dir) is run.
@@ -49,7 +51,8 @@ options:
     default: {}
 attributes:
   check_mode:
-    description: In check mode nothing is deployed; the caller says which commands only look.
+    description: Runs in check mode, and changes nothing then.
+    details: Nothing is deployed; that the command only looks is for the caller to see to.
     support: partial
 """
 
@@ -159,7 +162,7 @@ def put(path, data, mode):
 def call(module, archive, folder, deployed):
     """Runs the agent. Returns its answer; fails with the refusals in it, or with its last line."""
     argv = [sys.executable, archive] + module.params["argv"] + ["--state", folder]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     try:
         answer = json.loads(done.stdout.decode("utf-8", "replace"))

@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documents the action plugin of the same name: there is nothing to run on a node."""
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ description:
   - Runs C(coldproof) with the Python that runs Ansible, on the controller, as the user who called
     Ansible, whatever the host, its connection and its rights are.
   - For the roles of this collection.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 options:
   argv:
     description: The words after C(coldproof).

@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documents the action plugin of the same name: nothing but the node's shell runs on a node."""
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ description:
     would read 20 MB through the page cache that is being measured.
   - A node that is reached and gives no answer is no failure. RV(boot_id) is empty then.
   - For the roles of this collection.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 options:
   state_dir:
     description: The agent's state folder on the node. A leading C(~/) is the home of its user.

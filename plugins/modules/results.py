@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documents the action plugin of the same name: nothing is run on a node but a transfer."""
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ description:
     against the checksum that the agent gave.
   - A node that cannot be reached is a failure with RV(outcome), which a rescue sees.
   - For the roles of this collection.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 options:
   folder:
     description: The agent's state folder on the node, absolute.

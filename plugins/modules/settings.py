@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The coldproof maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documents the action plugin of the same name: there is nothing to run on a node."""
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ description:
     the rules that the controller can judge, before anything is touched.
   - What is wrong is a failure with RV(outcome), which a rescue sees.
   - For the roles of this collection.
-author: The coldproof maintainers
+author: The coldproof maintainers (!UNKNOWN)
 options:
   only_names:
     description: Refuses names that do not exist, and nothing else.

@@ -157,7 +157,7 @@ def _row(fleet: Fleet, entry: Entry, group: Group) -> list[str]:
 
 def _bare_row(entry: Entry, text: str) -> list[str]:
     pairs = "-" if entry.warm_only else "0"
-    cells = ["-", _no_cold(entry), "none proven", pairs, "-", "-", "-"]
+    cells = ["-", _no_cold(entry), "none proven", pairs, "-", "-", "-", "-"]
     return [*_names(entry.place), *cells, text]
 
 

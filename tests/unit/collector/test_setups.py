@@ -12,6 +12,7 @@ from coldproof.cli import main
 from coldproof.gather import gather_campaign, gather_files
 from coldproof.groups import Entry, entries
 from coldproof.report.judge import BUDGETS, meets
+from coldproof.report.overview import HEAD
 from coldproof.report.terminal import short_table
 
 OTHER = "20270101T000000Z-bbbbbbbbbbbb"
@@ -210,8 +211,11 @@ def test_warm_only_tier_that_failed_says_so_without_a_budget(lab: Any) -> None:
     assert "1 of 5 starts failed.\n" in lab.section(report, "Verdict")
     assert "1 failed (warm: crashed)" in report
     lab.fetch([crashed])
-    verdict = lab.section(lab.report(), "Verdict")
+    report = lab.report()
+    verdict = lab.section(report, "Verdict")
     assert "no cold start here; no proven warm start (of 1: 1 failed)" in verdict
+    row = next(line for line in report.splitlines() if "| none proven |" in line)
+    assert row.count("|") == len(HEAD) + 1
 
 
 def test_planned_tier_without_cold_starts_still_lacks_evidence(lab: Any) -> None:
