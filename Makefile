@@ -10,10 +10,10 @@ DOCS_STAMP := $(VENV)/.docs-stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers test-package bench packages clean
+.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers test-package test-core-2.21 bench packages clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9.-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## build .venv with everything that the other targets use
 
@@ -72,6 +72,11 @@ test-containers: $(STAMP)  ## the same machines with podman, and servers in cont
 
 test-package: $(STAMP) packages  ## wheel and collection in new environments, ansible-test (needs a package index)
 	pytest tests/package --timeout 1800
+
+test-core-2.21:  ## the fleet of sshd nodes with ansible-core 2.21 and Python 3.13, in a Debian 13 root, as root
+	bash tests/setup/vm-packages.sh
+	bash tests/setup/debian13.sh build/debian13 bash tests/setup/core.sh 2.21 \
+		pytest tests/fleet -m "not slow"
 
 bench: $(STAMP)  ## measurements of coldproof itself
 	@set -e; for script in bench/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; python "$$script"; done
