@@ -12,7 +12,9 @@ from tests.package.tree import PLACE, files_of, run
 # Of the collection; the package itself is the wheel's other half.
 PACKAGE = "collector/coldproof/"
 # What nobody needs at run time, or what pip knows already.
-READ_ONLY = ("docs/", "changelogs/", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md")
+READ_ONLY = (
+    "docs/", "changelogs/", "monitoring/", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
+)  # fmt: skip
 OF_GALAXY = ("FILES.json", "MANIFEST.json", "requirements.txt")
 
 
@@ -44,8 +46,11 @@ def test_the_demonstration_runs_and_is_reported_again(installed: Path, empty: Pa
 
 def test_the_exit_code_of_the_demonstration_is_ansible_s(installed: Path, empty: Path) -> None:
     (empty / ".demo").write_text("in its way", "utf-8")
-    said = run(empty, "coldproof", "demo", programs=installed, home=empty.parent / "home", code=2)
+    home = empty.parent / "home"
+    said = run(empty, "coldproof", "demo", programs=installed, home=home, code=2)
     assert "failed=1" in said
+    said = run(empty, "coldproof", "demo", "--json", programs=installed, home=home, code=2)
+    assert json.loads(said.splitlines()[-1])["code"] == 2
 
 
 def test_the_playbook_is_found_by_its_full_name(

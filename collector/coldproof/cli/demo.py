@@ -21,7 +21,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "run the main job on this machine: no GPU, no root",
         "Writes a model of 1 GiB of random weights into .demo/ of the working directory, runs "
         "the built-in reference server on it, cold and warm, and reports into reports/. Takes a "
-        "minute or two. The exit code is ansible-playbook's, whose output goes to stderr with --json.",
+        "minute or two. The exit code is ansible-playbook's; with --json its output is on stderr.",
     )
 
 
@@ -35,4 +35,5 @@ def _run(options: argparse.Namespace) -> Answer:
         # In place of this process, so that signals and the exit code are Ansible's own.
         os.execve(sys.executable, argv, variables)
     code = subprocess.run(argv, env=variables, stdout=sys.stderr, check=False).returncode
-    return Answer(code, {"code": code, "campaign": os.path.realpath("reports/latest")}, "")
+    latest = os.path.realpath("reports/latest") if os.path.exists("reports/latest") else None
+    return Answer(code, {"code": code, "latest": latest}, "")

@@ -15,7 +15,7 @@ from tests.package.tree import ROOT, build_collection, export, files_of
 TOP = {
     "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md",
     "ansible.cfg", "changelogs", "collector", "docs", "inventory", "measure_model_load.sh", "meta",
-    "playbooks", "plugins", "requirements.txt", "roles", "schemas",
+    "monitoring", "playbooks", "plugins", "requirements.txt", "roles", "schemas",
 }  # fmt: skip
 # What a checkout that is used has beside what git tracks.
 PLANTED = (
