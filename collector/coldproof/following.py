@@ -70,7 +70,7 @@ def judge(
     if done or asks:
         return verdict
     reason = error or (_not_taken(turn) if not_taken else _unfinished(seen, status, followed))
-    incomplete = error is None or error["code"] == "max_minutes"
+    incomplete = error is None or error["code"] in ("max_minutes", "stopped")
     return {**verdict, **failure({"status": "incomplete" if incomplete else "failed", **reason})}
 
 

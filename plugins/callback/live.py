@@ -23,30 +23,22 @@ requirements:
   - set as stdout callback in the configuration
 """
 
-import json  # noqa: E402
-import re  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+from ansible import constants  # noqa: E402
 from ansible.plugins.callback.default import CallbackModule as Default  # noqa: E402
 
-# The task that follows an agent registers its answers so.
-FOLLOWED = "__measure_poll"
-STATUS = re.compile(r'\{.*"coldproof\.status/1".*\}', re.DOTALL)
-AGAIN_S = 60.0
-WIDTH = 60
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "collector"))
+
+from coldproof.live.lines import FOLLOWED, Lines, status_in  # noqa: E402
+
 NO_HOSTS = 4
-
-
-@dataclass
-class Seen:
-    """What a node was last seen doing, since when, and when that was printed."""
-
-    doing: tuple[str, str]
-    since: float
-    printed: float
+# Seconds from one look of Ansible's at its workers to the next, while they wait for hours.
+FOLLOWING_S = 0.5
 
 
 class CallbackModule(Default):  # type: ignore[misc]
@@ -58,16 +50,28 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: dict[str, Seen] = {}
-        self._width = 0
+        self._lines = Lines()
+        self._interval = constants.DEFAULT_INTERNAL_POLL_INTERVAL
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """Has Ansible look at its workers less often while agents are followed.
+
+        By default it does a thousand times a second, at each of them: for a hundred nodes that
+        costs more than following them.
+        """
+        follows = task.register == FOLLOWED
+        least = FOLLOWING_S if follows else 0.0
+        constants.DEFAULT_INTERNAL_POLL_INTERVAL = max(least, self._interval)
+        super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_retry(self, result: Any) -> None:
         """Prints where a followed agent stands; other tasks are retried as usual."""
         if getattr(result.task, "register", None) != FOLLOWED:
             super().v2_runner_retry(result)
             return
-        status = read(str(result.result.get("stdout") or ""))
-        line = self._line(result.host.get_name(), status, time.monotonic()) if status else None
+        status = status_in(str(result.result.get("stdout") or ""))
+        name = result.host.get_name()
+        line = self._lines.line(name, status, time.monotonic()) if status else None
         if line:
             # The banner comes with the first line where skipped hosts are not displayed.
             if self._last_task_banner != result.task._uuid:
@@ -78,7 +82,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         """Knows the nodes' names from now on, so that their lines are aligned."""
         super().v2_playbook_on_play_start(play)
         hosts = play.get_variable_manager()._inventory.get_hosts(play.hosts)
-        self._width = max((len(host.get_name()) for host in hosts), default=0)
+        self._lines.width = max((len(host.get_name()) for host in hosts), default=0)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         """Ends: nothing at all would be measured, and Ansible would exit with 0."""
@@ -88,45 +92,3 @@ class CallbackModule(Default):  # type: ignore[misc]
             "shows it), at the group gpu-nodes in it (or the one in coldproof_hosts), and at -l."
         )
         sys.exit(NO_HOSTS)
-
-    def _line(self, name: str, status: dict[str, Any], now: float) -> str | None:
-        # The server's own phase, where the agent can tell, says more than that it starts.
-        phase = _words(status.get("server_phase")) or _words(status.get("phase"))
-        doing = (_words(status.get("run")), phase)
-        seen = self._seen.get(name)
-        if seen is None or seen.doing != doing:
-            seen = self._seen[name] = Seen(doing, now, now)
-        elif now - seen.printed < AGAIN_S:
-            return None
-        seen.printed = now
-        elapsed, last = _seconds(status.get("elapsed_s")), _seconds(status.get("last_s"))
-        if elapsed is None and now > seen.since:
-            elapsed = now - seen.since
-        parts = [
-            name.ljust(self._width),
-            *doing,
-            "" if elapsed is None else f"{elapsed:.1f} s",
-            "" if last is None else f"(last {last:.1f} s)",
-        ]
-        return "  ".join(part for part in parts if part.strip())
-
-
-def read(answer: str) -> dict[str, Any] | None:
-    """Returns the status.json in what a node answered; None where there is none."""
-    found = STATUS.search(answer)
-    try:
-        status = json.loads(found[0]) if found else None
-    except (ValueError, RecursionError):
-        return None
-    return status if isinstance(status, dict) else None
-
-
-def _seconds(value: Any) -> float | None:
-    """Returns a node's number; None for anything else."""
-    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else None
-
-
-def _words(value: Any) -> str:
-    """Returns a node's text as one short printable line: it may be anything."""
-    text = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else "?" for one in text)[:WIDTH]

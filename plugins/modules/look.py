@@ -13,6 +13,8 @@ description:
   - Has the node's shell print the boot, the agent's entry in C(/proc) and its status, of which it
     reads 4 KiB at most, and returns what they say. No Python is started on the node, because that
     would read 20 MB through the page cache that is being measured.
+  - While the live view of C(coldproof run) streams the same answer, a task with O(follow) looks
+    there between its first look and its last, instead of at the node.
   - A node that is reached and gives no answer is no failure. RV(boot_id) is empty then.
   - For the roles of this collection.
 author: The coldproof maintainers (!UNKNOWN)
@@ -42,6 +44,11 @@ options:
         the number of nodes that may measure it at once. Nodes that were lost in a turn, and may be
         at work in it yet, are added.
     type: dict
+  stop:
+    description:
+      - Asks an agent that is at work for the campaign to stop before its next prime run or pair.
+    type: bool
+    default: false
 """
 
 EXAMPLES = """

@@ -22,14 +22,19 @@ from coldproof.cli import (
     export,
     intake,
     report,
+    resume,
     review,
+    run,
     schema,
+    status,
+    stop,
 )
 from coldproof.cli.adding import EPILOG, JSON, Parser, add_json
 from coldproof.cli.ending import ended
 
 COMMANDS = (
-    demo, report, compare, review, export, schema, bundle, completion, campaign, intake, archive,
+    run, status, stop, resume, demo,
+    report, compare, review, export, schema, bundle, completion, campaign, intake, archive,
 )  # fmt: skip
 
 

@@ -64,7 +64,8 @@ def test_an_agent_asks_for_turns_until_it_has_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("max_minutes", "incomplete"), ("disk_full", "failed")]
+    ("code", "status"),
+    [("max_minutes", "incomplete"), ("stopped", "incomplete"), ("disk_full", "failed")],
 )
 def test_an_agent_that_stopped_says_why(code: str, status: str) -> None:
     error = {"code": code, "message": "m", "variable": None}

@@ -22,6 +22,7 @@ from coldproof_agent import (
     procfs,
     reboot,
     redact,
+    stops,
     supervisor,
     sweeps,
     turns,
@@ -242,7 +243,8 @@ class Campaign:
         self._failed.append(f"{text}{': ' if tail else ''}{tail}"[:1200])
 
     def _need_time(self) -> None:
-        """Ends the invocation when its time is over: before a prime run or a pair, never in one."""
+        """Ends where it may go on no more: before a prime run or a pair, never in one."""
+        stops.obey(self.state, self.plan.campaign)
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise Refusal(
                 "max_minutes",

@@ -29,6 +29,8 @@ OURS = (
     "plan.json",
     "secrets.json",
     "status.json",
+    "stop.json",
+    ".stop.new",
     "turn.json",
     ".turn.new",
 )

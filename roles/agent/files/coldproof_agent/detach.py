@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coldproof_agent import campaign, durable, leftovers, locks, oomscore, preflight
+from coldproof_agent import campaign, durable, leftovers, locks, oomscore, preflight, stops
 from coldproof_agent import plan as plans
 from coldproof_agent.errors import Refusal
 from coldproof_agent.journal import Journal
@@ -55,6 +55,7 @@ def start(state: Path) -> dict[str, Any]:
         plan = plans.read(state / "plan.json")
         # Two controllers at one instant: the second waits for what came of the first.
         lock = locks.start_lock(state, OTHER_START_S)
+        stops.take_back(state, plan.campaign)
         held = locks.holder(state)
         if held and held[1] == plan.campaign:
             return _joined(state, plan.campaign, held[0])

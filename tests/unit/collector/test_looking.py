@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plugins.action.look import MOST_BYTES, read, script
+from coldproof.looking import MOST_BYTES, read, script
 
 CAMPAIGN = "20261123T215900Z-0123456789ab"
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()

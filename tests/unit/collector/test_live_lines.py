@@ -1,4 +1,4 @@
-"""The line that the callback prints for what a node's status says."""
+"""The line that the callback and the plain view print for what a node's status says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from plugins.callback.live import CallbackModule, read
+from coldproof.live.lines import Lines, status_in
 
 ROOT = Path(__file__).parents[3]
 STATUS = {
@@ -24,8 +24,8 @@ STATUS = {
 }
 
 
-def line(callback: CallbackModule, now: float, **fields: Any) -> str | None:
-    said: str | None = callback._line("gpu-03", {**STATUS, **fields}, now)
+def line(lines: Lines, now: float, **fields: Any) -> str | None:
+    said: str | None = lines.line("gpu-03", {**STATUS, **fields}, now)
     return said
 
 
@@ -46,26 +46,26 @@ def line(callback: CallbackModule, now: float, **fields: Any) -> str | None:
     ids=["starts", "in a phase", "no run", "hostile"],
 )
 def test_a_status_is_one_line(fields: dict[str, Any], shown: str) -> None:
-    assert line(CallbackModule(), 100.0, **fields) == shown
+    assert line(Lines(), 100.0, **fields) == shown
 
 
 def test_what_has_not_changed_is_said_once_a_minute() -> None:
-    callback = CallbackModule()
-    assert line(callback, 100.0) is not None
-    assert line(callback, 130.0) is None
-    assert line(callback, 161.0) == "gpu-03  nvme/default cold 2/3  starting  61.0 s"
-    assert line(callback, 162.0, server_phase="weights", elapsed_s=70) is not None
+    lines = Lines()
+    assert line(lines, 100.0) is not None
+    assert line(lines, 130.0) is None
+    assert line(lines, 161.0) == "gpu-03  nvme/default cold 2/3  starting  61.0 s"
+    assert line(lines, 162.0, server_phase="weights", elapsed_s=70) is not None
 
 
 @pytest.mark.parametrize(
     "answer", ["", "cat: no such file", '{"schema": "coldproof.status/1"', "[" * 9999]
 )
 def test_an_answer_without_a_status_is_none(answer: str) -> None:
-    assert read(answer) is None
+    assert status_in(answer) is None
 
 
 def test_a_status_is_found_behind_what_else_was_printed() -> None:
-    assert read(f"boot\n1 (python3) S\n{json.dumps(STATUS)}\n") == STATUS
+    assert status_in(f"boot\n1 (python3) S\n{json.dumps(STATUS)}\n") == STATUS
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])

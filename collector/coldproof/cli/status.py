@@ -1,0 +1,57 @@
+"""`coldproof status`: its arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from coldproof.answer import Answer
+from coldproof.cli.adding import Commands, add_command
+
+
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "status",
+        _run,
+        "say what each node of a campaign does now",
+        "Has each node's shell print its agent's status, by a playbook: a row a node. Exits with 1 "
+        "if a node does not answer.",
+    )
+    add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which campaign, and how its nodes are reached."""
+    parser.add_argument(
+        "campaign",
+        type=Path,
+        nargs="?",
+        metavar="CAMPAIGN",
+        help="the campaign's folder (default: the newest in ./reports)",
+    )
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        default=[],
+        metavar="INVENTORY",
+        help="as Ansible's (default: that of the campaign's command)",
+    )
+    parser.add_argument("-l", "--limit", metavar="LIMIT", help="as Ansible's (default: likewise)")
+    parser.add_argument(
+        "-e",
+        "--extra-vars",
+        action="append",
+        default=[],
+        metavar="VAR=VALUE",
+        help="as Ansible's; may be repeated",
+    )
+
+
+def _run(options: argparse.Namespace) -> Answer:
+    from coldproof.live.command_ask import status  # ansible-runner
+
+    words = [word for one in options.extra_vars for word in ("-e", one)]
+    return status(options.campaign, options.inventory, options.limit, words)

@@ -1,0 +1,136 @@
+"""`coldproof status` and `coldproof stop`: one look at each node, by a playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coldproof.answer import Answer
+from coldproof.errors import InputError
+from coldproof.live import last, places
+from coldproof.live.lines import doing_by, seconds, shown
+from coldproof.live.progress import reason
+from coldproof.live.session import INTERRUPTED, Session, Show
+
+STOPS = "stops after this pair"
+
+
+class Answers(Show):
+    """Keeps what each node answered, and what Ansible says beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, str] = {}
+        self.said: list[str] = []
+
+    def event(self, event: dict[str, Any], _seen: dict[str, Any] | None, /) -> None:
+        """Keep a look's answer, or why there is none."""
+        data = event.get("event_data") or {}
+        host, result = data.get("host"), data.get("res")
+        if not isinstance(host, str):
+            self.said += str(event.get("stdout") or "").splitlines()
+        elif not isinstance(result, dict):
+            return
+        elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
+            self.failed[host] = reason(result)
+        elif "boot_id" in result:
+            self.looks[host] = result
+
+
+def status(
+    named: Path | None, inventory: Sequence[str], limit: str | None, words: Sequence[str]
+) -> Answer:
+    """Say what each node does now. The code is 1 if one does not answer."""
+    folder, answers, code = _ask("status", named, inventory, limit, words)
+    rows = {name: _row(answers, name, folder.name) for name in _names(answers)}
+    return _answer(folder.name, rows, {name: _said(one) for name, one in rows.items()}, code)
+
+
+def stop(
+    named: Path | None, inventory: Sequence[str], limit: str | None, words: Sequence[str]
+) -> Answer:
+    """Ask each agent to stop, and say which will. The code is 1 if a node does not answer."""
+    folder, answers, code = _ask("stop", named, inventory, limit, words)
+    rows = {name: _row(answers, name, folder.name) for name in _names(answers)}
+    said = {
+        name: f"{STOPS} ({_said(one)})" if one["at_work"] else _said(one)
+        for name, one in rows.items()
+    }
+    return _answer(folder.name, rows, said, code)
+
+
+def _answer(
+    campaign: str, rows: Mapping[str, Mapping[str, Any]], said: Mapping[str, str], code: int
+) -> Answer:
+    width = max(map(len, rows), default=0)
+    lines = [campaign, *(f"{shown(name):{width}}  {one}" for name, one in said.items())]
+    code = code or int(not all(one["answered"] for one in rows.values()))
+    return Answer(code, {"campaign": campaign, "nodes": dict(rows)}, "\n".join(lines))
+
+
+def _ask(
+    playbook: str,
+    named: Path | None,
+    inventory: Sequence[str],
+    limit: str | None,
+    words: Sequence[str],
+) -> tuple[Path, Answers, int]:
+    """Return the campaign's folder, what was answered, and an exit code that is not the nodes'."""
+    folder = last.newest(named)
+    given = [word for one in inventory for word in ("-i", one)] + (["-l", limit] if limit else [])
+    arguments = [*last.arguments(folder, inventory, limit), *given, *words]
+    answers = Answers()
+    code = Session(places.playbook(playbook), arguments, answers, stream=False).run()
+    if code == INTERRUPTED:
+        return folder, answers, code
+    if not _names(answers):
+        said = " ".join(" ".join(answers.said[-5:]).split())
+        raise InputError(f"{playbook}.yml ended with {code} and no answer: {said}")
+    return folder, answers, 0
+
+
+def _names(answers: Answers) -> list[str]:
+    return sorted({*answers.looks, *answers.failed})
+
+
+def _row(answers: Answers, name: str, campaign: str) -> dict[str, Any]:
+    """Return what a node's answer says of the campaign, in words that are safe to print."""
+    look = answers.looks.get(name)
+    if look is None or not look["boot_id"]:
+        why = answers.failed.get(name) or shown(str((look or {}).get("stderr") or "no answer"))
+        return {"answered": False, "at_work": False, "state": why}
+    found = look.get("status")
+    row: dict[str, Any] = {"answered": True, "at_work": False}
+    if not isinstance(found, Mapping) or found["campaign"] != campaign:
+        here = "its results are here" if look.get("held") else "it holds nothing of it"
+        other = f", another campaign is: {shown(found['campaign'])}" if found else ""
+        return {**row, "state": f"not at work, {here}{other}"}
+    run, phase = doing_by(dict(found))
+    row |= {"step": found["step"], "of": found["of"], "run": run, "phase": phase}
+    row |= {"elapsed_s": seconds(found.get("elapsed_s")), "last_s": seconds(found.get("last_s"))}
+    if found["done"]:
+        return {**row, "state": "done"}
+    error = found.get("error")
+    if error:
+        return {**row, "state": shown(f"{error['code']}: {error['message']}")}
+    if found["needs"] == "reboot":
+        return {**row, "state": "waits for its reboot: resume gives it"}
+    if not look["alive"]:
+        return {**row, "state": "its agent is gone: resume goes on"}
+    return {**row, "at_work": True, "state": "at work"}
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """Return a row as one line."""
+    step = f"{row['step']}/{row['of']}  " if "step" in row else ""
+    if not row["at_work"]:
+        return f"{step}{row['state']}"
+    elapsed, before = row["elapsed_s"], row["last_s"]
+    parts = [
+        f"{row['run']}  {row['phase']}".strip(),
+        "" if elapsed is None else f"{elapsed:.1f} s",
+        "" if before is None else f"(last {before:.1f} s)",
+    ]
+    return step + "  ".join(part for part in parts if part)

@@ -1,0 +1,30 @@
+"""With which words and settings ansible-runner has to call a playbook of this collection."""
+
+from __future__ import annotations
+
+import os
+
+from coldproof import collection
+
+
+def playbook(name: str) -> str:
+    """Return the path of the playbook `name`, such as ``probe``. Raises InputError."""
+    return str(collection.root() / "playbooks" / f"{name}.yml")
+
+
+def environment() -> dict[str, str]:
+    """Return what is set for ansible-playbook beside the user's own environment.
+
+    ansible-runner turns host key checking off, reads no ansible.cfg of ours, and puts a callback
+    before the configured one, unless told.
+    """
+    given, root = os.environ, collection.root()
+    paths = [str(root / "plugins/callback"), given.get("ANSIBLE_CALLBACK_PLUGINS", "")]
+    return {
+        "ANSIBLE_CONFIG": given.get("ANSIBLE_CONFIG", str(root / "ansible.cfg")),
+        "ANSIBLE_HOST_KEY_CHECKING": given.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        "ANSIBLE_STDOUT_CALLBACK": given.get("ANSIBLE_STDOUT_CALLBACK", "live"),
+        "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(filter(None, paths)),
+        # Ansible has a terminal of ansible-runner's, whatever ours is.
+        "ANSIBLE_NOCOLOR": "1",
+    }

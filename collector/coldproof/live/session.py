@@ -1,0 +1,141 @@
+"""One playbook with its live view: plays, streams, shows, and ends as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+from coldproof.live import log, places
+from coldproof.live.events import Told
+from coldproof.live.exchange import VARIABLE, Exchange
+from coldproof.live.player import GRACE_S, Player, private_folder
+from coldproof.live.streams import Streams
+
+INTERRUPTED = 130
+TICK_S = 1.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Show:
+    """What is done with what a session is told; this one shows nothing.
+
+    Attributes:
+        told: all that the session was told up to now.
+    """
+
+    def __init__(self) -> None:
+        self.told = Told()
+
+    def start(self) -> None:
+        """Begin."""
+
+    def event(self, event: dict[str, Any], seen: dict[str, Any] | None, /) -> None:
+        """Show an event of the playbook, in which the status `seen` was."""
+
+    def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
+        """Show what was streamed, or that nothing can be."""
+
+    def tick(self) -> None:
+        """Show that time goes on."""
+
+    def stop(self) -> None:
+        """Show the end."""
+
+
+class Session:
+    """One run of a playbook."""
+
+    def __init__(
+        self, playbook: str, arguments: Sequence[str], show: Show, *, stream: bool
+    ) -> None:
+        self.told = show.told
+        self._show, self._stream = show, stream
+        self._playbook, self._arguments = playbook, list(arguments)
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._interrupts = 0
+        self._log = log.Log(log.secrets_of(os.environ, arguments))
+
+    def run(self) -> int:
+        """Return ansible-playbook's exit code, or INTERRUPTED."""
+        with private_folder() as name, self._signals():
+            exchange = Exchange(Path(name) / "exchange")
+            artifacts = Path(name) / "runner"
+            for folder in (exchange.folder, artifacts):
+                folder.mkdir(mode=0o700)
+            exchange.make()
+            environment = places.environment()
+            if self._stream:
+                environment[VARIABLE] = str(exchange.folder)
+            player = Player(self._playbook, self._arguments, environment, self._queue, artifacts)
+            streams = Streams(exchange, lambda *said: self._queue.put(said))
+            self._show.start()
+            player.start()
+            try:
+                self._follow(player, streams)
+            finally:
+                player.kill()
+                streams.end()
+                exchange.close()
+                code = player.wait()
+                self._drain()
+                self._show.stop()
+                self._log.close()
+        return INTERRUPTED if self._interrupts else code
+
+    def _follow(self, player: Player, streams: Streams) -> None:
+        handled, since = 0, 0.0
+        while player.playing():
+            # Not by a queue that wakes for each item: what comes within a tick is shown together.
+            time.sleep(TICK_S)
+            self._drain()
+            streams.follow_wishes()
+            self._show.tick()
+            if self._interrupts > handled:
+                handled, since = self._interrupts, since or time.monotonic()
+                player.interrupt() if handled == 1 else player.kill()
+            if since and time.monotonic() - since > GRACE_S:
+                player.kill()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._take(self._queue.get_nowait())
+
+    def _take(self, item: Any) -> None:
+        now = time.monotonic()
+        if isinstance(item, tuple):
+            node, status, why = item
+            self.told.streamed(node, status, why, now)
+            self._show.streamed(node, status)
+            return
+        seen = self.told.event(item, now)
+        if item.get("stdout"):
+            self._log.add(str(item["stdout"]))
+        if self.told.directory:
+            self._log.open(self.told.directory)
+        self._show.event(item, seen)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def interrupted(_number: int, _frame: FrameType | None) -> None:
+            self._interrupts += 1
+
+        before = {number: signal.signal(number, interrupted) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def terminal() -> bool:
+    """Say whether standard output can show a table that is redrawn."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -1,0 +1,96 @@
+"""The two views: a table on a terminal, and elsewhere what Ansible prints with a line a node."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from rich.console import Console
+
+from coldproof.live.events import looked
+from coldproof.live.lines import Lines
+from coldproof.live.session import Show
+from coldproof.live.table import Screen
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Plain(Show):
+    """Ansible's usual output; lines of nodes come from the streams too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = Lines()
+
+    def event(self, event: dict[str, Any], seen: dict[str, Any] | None, /) -> None:
+        """Print what Ansible prints. A look's line is ours, so that it is not there twice."""
+        lines = str(event.get("stdout") or "").splitlines()
+        look = event.get("event") == "runner_retry" and looked(event)
+        say(*(lines[:-1] if look else lines))
+        if seen is not None and look:
+            self._line(str(event["event_data"]["host"]), seen)
+
+    def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
+        """Print a node's line, or that it is not streamed."""
+        if seen is not None:
+            self._line(node, seen)
+        else:
+            say(not_streamed(node, self.told.progress.node(node).why))
+
+    def _line(self, node: str, seen: dict[str, Any]) -> None:
+        self._lines.width = max(map(len, self.told.progress.nodes))
+        line = self._lines.line(node, seen, time.monotonic())
+        if line:
+            say(line)
+
+
+class Terminal(Show):
+    """The table, and in the end the report's short one. Ansible's output is in the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console()
+        self._screen = Screen(self._console)
+        self._errors: list[str] = []
+        self._notes: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._screen.start()
+
+    def event(self, event: dict[str, Any], _seen: dict[str, Any] | None, /) -> None:
+        """Keep what Ansible says beside its tasks: errors before the first one, say."""
+        if event.get("event") in ("error", "warning", "verbose", "deprecated"):
+            self._errors += str(event.get("stdout") or "").splitlines()
+
+    def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
+        """Say once above the table why a node is not streamed."""
+        line = not_streamed(node, self.told.progress.node(node).why)
+        if seen is None and line not in self._notes:
+            self._notes.add(line)
+            self._console.print(line, markup=False, highlight=False)
+
+    def tick(self) -> None:
+        """Draw the table."""
+        folder = self.told.directory
+        self._screen.title = folder.name if folder else "ansible-playbook begins"
+        self._screen.draw(self.told.progress)
+
+    def stop(self) -> None:
+        """Leave the last table, and print the report, or why there is none."""
+        self._screen.draw(self.told.progress, now=True)
+        self._screen.stop()
+        errors = "" if self.told.directory else "\n".join(self._errors[-20:])
+        say(*COLOURS.sub("", self.told.report or errors).splitlines())
+
+
+def not_streamed(node: str, why: str) -> str:
+    """Return the line that says so."""
+    return f"{node}: not streamed, the playbook looks by itself: {why}"
+
+
+def say(*lines: str) -> None:
+    """Print lines, at once."""
+    for line in lines:
+        print(line, flush=True)

@@ -1,0 +1,55 @@
+"""How a node is reached: by what OpenSSH itself says of configuration files and words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coldproof.live.ssh import UnreachableError, config_of, known_keys, proxy_command, settings
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config"
+    (tmp_path / "more").write_text("Host pc\n  ProxyCommand nc -X %% %r@%h %p\n", "utf-8")
+    path.write_text(
+        f"Include {tmp_path}/more\n"
+        "Host gpu-*\n  ProxyJump me@one:2222,two\n  HostName %h.lan\n  User u\n",
+        "utf-8",
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("host", "words", "command"),
+    [
+        ("gpu-1", [], "ssh -F {} -o BatchMode=yes -J me@one:2222 -W '[gpu-1.lan]:22' -- ssh://two"),
+        ("gpu-1", ["-o", "Port=77"],
+         "ssh -F {} -o BatchMode=yes -J me@one:2222 -W '[gpu-1.lan]:77' -- ssh://two"),
+        ("gpu-1", ["-J", "three:9"],
+         "ssh -F {} -o BatchMode=yes -W '[gpu-1.lan]:22' -- ssh://three:9"),
+        ("gpu-1", ["-o", "ProxyJump=none"], ""),
+        ("pc", ["-o", "User=x", "-p", "5"], "nc -X % x@pc 5"),
+        ("other", [], ""),
+    ],
+)  # fmt: skip
+def test_the_way_through_a_jump_host(
+    config: Path, host: str, words: list[str], command: str
+) -> None:
+    given = [*words, "-F", str(config)]
+    assert proxy_command(settings(given, host), config_of(given), host) == command.format(config)
+
+
+@pytest.mark.parametrize("given", [["-F", "x"], ["-Fx"], ["-C", "-F", "y", "-F", "x"]])
+def test_another_configuration_file_holds_for_the_jump_too(given: list[str]) -> None:
+    assert config_of(given) == ["-F", "x"]
+
+
+def test_words_that_ssh_does_not_take_are_said() -> None:
+    with pytest.raises(UnreachableError, match=r"(?i)ssh -G: .*nonsense"):
+        settings(["-F", "/dev/null", "-o", "Nonsense=yes"], "host")
+
+
+def test_files_of_keys_that_are_not_there_know_nobody(tmp_path: Path) -> None:
+    assert known_keys((str(tmp_path / "none"), str(tmp_path))).lookup("host") is None
