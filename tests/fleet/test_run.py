@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_node_measuring_which_can_be_stopped_and_resumed(
     fleet: Fleet, alone: Node, workplace: Path
 ) -> None:
     python = fleet.connection()["ansible_python_interpreter"]
-    alone.variables |= plant.variables(python, str(plant.SERVER), seconds=1.5)
+    alone.variables |= plant.variables(python, str(plant.SERVER), seconds=3)
     words = ("-i", str(fleet.inventory(alone.name)), "-l", "gpu-nodes")
     with Terminal(workplace, "run", *words) as terminal:
         terminal.until(rf"^{alone.name} +[1-9]\d*/\d+ .*stream$")
@@ -154,6 +154,7 @@ def test_ctrl_c_leaves_the_node_measuring_which_can_be_stopped_and_resumed(
     stopped = call(workplace, "stop")
     assert stopped.returncode == 0, stopped.stderr
     assert f"{alone.name}  stops after this pair" in stopped.stdout
+    deadline = time.monotonic() + 60
     while not status(alone)["error"]:
         assert time.monotonic() < deadline, status(alone)
         time.sleep(0.2)
