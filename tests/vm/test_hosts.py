@@ -20,6 +20,7 @@ from tests.vm.machines import MODELS, Machine
 AGENT = "/root/agent.pyz"
 STATE = "/var/tmp/alone"
 NFS = "/mnt/nfs"
+PLANTED_S = 20.0  # the weights are read in it, over NFS from the machine itself
 MIB = 1 << 20
 # Takes all memory there is, as an engine that is too large for its node does.
 HUNGRY = "import time; kept = []\nwhile True: kept.append(bytearray(1 << 24))"
@@ -83,7 +84,7 @@ def nfs(alone: Machine) -> Iterator[Machine]:
 
 def planted(machine: Machine, mode: str, before: str = "") -> dict[str, Any]:
     """Makes a planted start of the model behind NFS; ``before`` is what a bystander does."""
-    chosen = plant.variables("/usr/bin/python3", f"{MODELS}/planted.py", 8.0)
+    chosen = plant.variables("/usr/bin/python3", f"{MODELS}/planted.py", PLANTED_S)
     command = chosen["coldproof_engine_command"]
     if before:
         command = ["/bin/sh", "-c", f'{before}; exec "$@"', "sh", *command]
