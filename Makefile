@@ -10,7 +10,7 @@ DOCS_STAMP := $(VENV)/.docs-stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-tiers test-containers test-package test-core-2.21 bench packages clean
+.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-twins test-containers test-package test-core-2.21 bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9.-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,15 +56,15 @@ test-browser: $(STAMP)  ## report.html in headless Chromium
 test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (many minutes)
 	pytest tests/fleet -m slow
 
+TWINS := tests/vm/test_slow_node.py tests/vm/test_tiers.py
+
 test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)
 	bash tests/setup/vm-packages.sh
-	pytest tests/vm --ignore tests/vm/test_tiers.py
+	pytest tests/vm --ignore tests/vm/test_containers.py $(addprefix --ignore ,$(TWINS))
 
-# Apart: Debian 13's kernel at times panics under emulation while it receives much from the other
-# machine, and the test fails for it.
-test-tiers: $(STAMP)  ## two of the same machines that mount each other by NFS
+test-twins: $(STAMP)  ## two machines that are alike, one slow, or both mounting each other by NFS
 	bash tests/setup/vm-packages.sh
-	pytest tests/vm/test_tiers.py
+	pytest $(TWINS)
 
 test-containers: $(STAMP)  ## the same machines with podman, and servers in containers
 	bash tests/setup/vm-packages.sh
