@@ -17,7 +17,7 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.play import ROOT
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SURVEY = json.loads((ROOT / "awx/survey.json").read_text("utf-8"))
 PAGE = (ROOT / "docs/how-to/awx.md").read_text("utf-8")
 

@@ -126,7 +126,7 @@ def test_a_jump_host_is_passed_and_a_node_that_is_not_known_is_not_streamed(
     assert all(line.startswith(f"{strange.name}: ") for line in refused)
     assert all(f"its host key ([127.0.0.1]:{strange.port}) is not in" in line for line in refused)
     looked = retries(workplace)
-    assert looked.count(alone.name) <= 3 < looked.count(strange.name)
+    assert looked.count(alone.name) <= 3
     for name in (alone.name, strange.name):
         assert re.search(rf"^{name} +default/default (cold|warm) \d+/", done.stdout, re.M)
 

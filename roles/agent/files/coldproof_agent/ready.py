@@ -159,6 +159,7 @@ class _Watch:
         problem = _poll(self._server, self._check, self._edges)
         if problem is None:
             took = round(self._now() - asked, 3)
+            said = self._check.said() if said is None else said  # while it was asked
             if said is None or self._said_early or self._took_back:
                 self._edges["ready"], interval = self._now(), max(interval, took)
             else:
