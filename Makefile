@@ -53,7 +53,7 @@ test-browser: $(STAMP)  ## report.html in headless Chromium
 	bash tests/setup/browser-packages.sh
 	pytest tests/browser
 
-test-slow: $(STAMP) packages  ## a hundred simulated nodes, and silent ones (many minutes)
+test-slow: $(STAMP) packages  ## a hundred simulated nodes, silent and lost ones, jobs as AWX runs them (many minutes)
 	pytest tests/fleet -m slow
 
 TWINS := tests/vm/test_slow_node.py tests/vm/test_tiers.py

@@ -28,6 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help="as Ansible's"
     )
     parser.add_argument("-l", "--limit", metavar="LIMIT", help="as Ansible's")
+    add_variables(parser)
+    parser.add_argument("-f", "--forks", type=int, metavar="N", help="as Ansible's")
+    parser.add_argument(
+        "--check", action="store_true", help="preflight and the plan; change nothing"
+    )
+    parser.add_argument(
+        "--no-stream", action="store_true", help="let the playbook look at the nodes by itself"
+    )
+
+
+def add_variables(parser: argparse.ArgumentParser) -> None:
+    """Declare -e."""
     parser.add_argument(
         "-e",
         "--extra-vars",
@@ -35,13 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="VAR=VALUE",
         help="as Ansible's; may be repeated",
-    )
-    parser.add_argument("-f", "--forks", type=int, metavar="N", help="as Ansible's")
-    parser.add_argument(
-        "--check", action="store_true", help="preflight and the plan; change nothing"
-    )
-    parser.add_argument(
-        "--no-stream", action="store_true", help="let the playbook look at the nodes by itself"
     )
 
 

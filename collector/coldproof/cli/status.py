@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
+from coldproof.cli.run import add_variables
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -40,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as Ansible's (default: that of the campaign's command)",
     )
     parser.add_argument("-l", "--limit", metavar="LIMIT", help="as Ansible's (default: likewise)")
-    parser.add_argument(
-        "-e",
-        "--extra-vars",
-        action="append",
-        default=[],
-        metavar="VAR=VALUE",
-        help="as Ansible's; may be repeated",
-    )
+    add_variables(parser)
 
 
 def _run(options: argparse.Namespace) -> Answer:
