@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT, copy_tree
+
 # Elements that make a browser fetch something by themselves; a link (a) is followed by a person.
 FETCHED = {
     "script": "src", "img": "src", "iframe": "src", "source": "src", "embed": "src",
@@ -47,17 +48,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as `make docs` builds it, from what git has."""
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
+    folder = copy_tree(tmp_path_factory.mktemp("clone"))
     command = re.search(r"^\t(sphinx-build .*)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
     assert command is not None
     done = subprocess.run(

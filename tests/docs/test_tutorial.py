@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT, copy_tree
 from tests.fleet.nodes import Fleet, Node
-from tests.fleet.play import ROOT
 
 # Seven starts on each of three nodes, of which a loaded machine makes minutes.
 pytestmark = pytest.mark.timeout(600)
@@ -80,16 +80,7 @@ def configure(folder: Path, fleet: Fleet, nodes: list[Node]) -> None:
 
 def check_out(target: Path) -> None:
     """Makes a checkout whose .venv is set up: with this one's parts, and a stamp of its own."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
+    copy_tree(target)
     (target / ".venv").mkdir()
     for part in VENV.iterdir():
         if part.name != ".stamp":

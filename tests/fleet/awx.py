@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +18,8 @@ from typing import Any
 import ansible_runner
 import yaml
 
+from tests.checkout import copy_tree
 from tests.fleet.nodes import Fleet, Node
-from tests.fleet.play import ROOT
 
 # A host that is no node.
 ARCHIVE = "archive"
@@ -71,7 +69,7 @@ def launch(
     cancel: Callable[[], bool] = lambda: False,
 ) -> Job:
     """Runs one job on one node, in a private folder whose project may be there already."""
-    copy_project(folder / "project")
+    copy_tree(folder / "project", "tests/", "reports/")
     _write_inventory(folder / "inventory/hosts", fleet, node)
     user = str(fleet.connection()["ansible_user"])
     env = folder / "env"
@@ -123,21 +121,6 @@ def _environment(folder: Path) -> dict[str, str]:
         "PWD": str(folder / "project"),
         "PYTHONPATH": "",
     }
-
-
-def copy_project(target: Path) -> None:
-    """Makes what a project's sync makes, of what git would have."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        source = ROOT / name
-        if source.is_file() and not name.startswith(("tests/", "reports/")):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / name)
 
 
 def _write_inventory(path: Path, fleet: Fleet, node: Node) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import signal
@@ -42,7 +44,11 @@ class Controller:
         return self.output_file.read_text("utf-8", "replace")
 
     def kill(self, number: signal.Signals) -> None:
-        """Sends a signal to ansible-playbook alone and waits for its end: workers may survive."""
+        """Sends a signal to ansible-playbook alone and waits for its end: workers may survive.
+
+        They would for ever, in a pipe that nobody reads: they end with the tests.
+        """
+        atexit.register(_end_group, self.process.pid)
         os.kill(self.process.pid, number)
         self.process.wait(timeout=30)
 
@@ -58,6 +64,11 @@ class Controller:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=30)
+
+
+def _end_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def status(node: Node) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 import tomllib
 import yaml
 
-from tests.package.tree import ROOT, build_collection, export
+from tests.checkout import ROOT
+from tests.package.tree import build_collection, export
 
 Make = Callable[..., Path]
 LIMIT_S = 900

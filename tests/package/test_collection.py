@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.package.conftest import Make, pip
-from tests.package.tree import ROOT, run
+from tests.package.tree import run
 
 MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
 ROLES = sorted(path.name for path in ROOT.glob("roles/*/"))

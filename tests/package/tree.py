@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import copy_tree
+
 # Where ansible-test wants a collection to lie.
 PLACE = Path("ansible_collections/coldproof/fleet")
 
 
 def export(folder: Path) -> Path:
     """Copies what git tracks, and what it would, to where a collection lies below `folder`."""
-    words = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        source, copy = ROOT / name, folder / PLACE / name
-        # A link to a folder is somebody's .venv; a file may be deleted and not yet committed.
-        if source.is_file() and not source.is_symlink():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy)
-    return folder / PLACE
+    return copy_tree(folder / PLACE)
 
 
 def build_collection(tree: Path, out: Path) -> Path:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
-from coldproof.cli.run import add_arguments, words
+from coldproof.cli.run import add_arguments, add_campaign, words
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -20,13 +19,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "Like run, with the inventory and the limit of the campaign's own command. Variables that "
         "were given with -e have to be given again: nothing keeps them, they may be secrets.",
     )
-    parser.add_argument(
-        "campaign",
-        type=Path,
-        nargs="?",
-        metavar="CAMPAIGN",
-        help="the campaign's folder (default: the newest in ./reports)",
-    )
+    add_campaign(parser)
     add_arguments(parser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
@@ -35,6 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-stream", action="store_true", help="let the playbook look at the nodes by itself"
+    )
+
+
+def add_campaign(parser: argparse.ArgumentParser) -> None:
+    """Declare which campaign it is about."""
+    parser.add_argument(
+        "campaign",
+        type=Path,
+        nargs="?",
+        metavar="CAMPAIGN",
+        help="the campaign's folder (default: the newest in ./reports)",
     )
 
 

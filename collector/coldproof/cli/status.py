@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
-from coldproof.cli.run import add_variables
+from coldproof.cli.run import add_campaign, add_variables
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -25,13 +24,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which campaign, and how its nodes are reached."""
-    parser.add_argument(
-        "campaign",
-        type=Path,
-        nargs="?",
-        metavar="CAMPAIGN",
-        help="the campaign's folder (default: the newest in ./reports)",
-    )
+    add_campaign(parser)
     parser.add_argument(
         "-i",
         "--inventory",

@@ -27,6 +27,7 @@ KINDS = ("mapped", "mlocked", "reader", "late", "readahead")
 AHEAD = 128 << 10
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MOST_DELAY_S = 0.15  # about what the agent needs from the eviction to the server's first read
+TELLS_S = 0.5
 SHARE = 0.15  # of the weights: with this much brought by a plant no server can have read 90 %
 
 
@@ -68,11 +69,19 @@ class Plant:
         return [int(json.loads(line)) for line in self._log.read_bytes().split(b"\n")[:-1]]
 
     def took(self) -> bool:
-        """Says whether it kept a server that was started meanwhile from reading the weights."""
+        """Says whether it kept a server that was started meanwhile from reading the weights.
+
+        What it is about to bring it says a moment later.
+        """
         assert self._child.poll() is None, "the plant has ended"
         if self._kind not in ("late", "readahead"):
             return True
-        return self.said()[-1] > SHARE * self._size
+        end = time.monotonic() + TELLS_S
+        while self.said()[-1] <= SHARE * self._size:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def __enter__(self) -> Plant:
         return self
