@@ -58,9 +58,10 @@ test-slow: $(STAMP) packages  ## a hundred simulated nodes, silent and lost ones
 
 TWINS := tests/vm/test_slow_node.py tests/vm/test_tiers.py
 
+# AGAIN=--last-failed runs only what failed last.
 test-vm: $(STAMP)  ## machines that reboot, in QEMU (many minutes)
 	bash tests/setup/vm-packages.sh
-	pytest tests/vm --ignore tests/vm/test_containers.py $(addprefix --ignore ,$(TWINS))
+	pytest tests/vm $(AGAIN) --ignore tests/vm/test_containers.py $(addprefix --ignore ,$(TWINS))
 
 test-twins: $(STAMP)  ## two machines that are alike, one slow, or both mounting each other by NFS
 	bash tests/setup/vm-packages.sh
