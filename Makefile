@@ -10,7 +10,7 @@ DOCS_STAMP := $(VENV)/.docs-stamp
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo docs lint test test-docs test-browser test-slow test-vm test-twins test-containers test-package test-core-2.21 bench packages clean
+.PHONY: help setup demo docs lint test test-docs test-browser test-faults test-slow test-vm test-twins test-containers test-package test-core-2.21 bench packages clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9.-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,10 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production), cha
 	antsibull-changelog lint
 
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
-	pytest tests/unit tests/fleet -m "not slow" --durations=10
+	pytest tests/unit tests/fleet -m "not slow and not faults" --durations=10
+
+test-faults: $(STAMP) packages  ## nodes and controllers that die or lie, and shared storage, on real sshd nodes
+	pytest tests/fleet -m faults --durations=10
 
 test-docs: docs packages  ## the site's links, and the tutorial on real sshd nodes
 	pytest tests/docs

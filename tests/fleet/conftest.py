@@ -18,8 +18,9 @@ CANARY = "hf_canary0123456789abcdefSECRET"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the mark known by which `make test` leaves suites of many minutes out."""
+    """Makes the marks known by which `make test` leaves suites of minutes out."""
     config.addinivalue_line("markers", "slow: takes many minutes; run by `make test-slow`")
+    config.addinivalue_line("markers", "faults: takes a minute or two; run by `make test-faults`")
 
 
 @pytest.fixture(scope="session")

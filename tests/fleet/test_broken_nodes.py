@@ -12,6 +12,8 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet
 from tests.fleet.play import Play, run_playbook
 
+pytestmark = pytest.mark.faults
+
 HEALTHY = "gpu-broken-not"
 REFUSED = {"failed": True, "msg": "no", "folder": "/nowhere", "deployed": []}
 

@@ -16,6 +16,8 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node, processes_of
 from tests.fleet.play import run_playbook
 
+pytestmark = pytest.mark.faults
+
 REPEATS = 40
 STARTS = 1 + 2 * REPEATS
 

@@ -18,6 +18,8 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.play import Play, run_playbook
 
+pytestmark = pytest.mark.faults
+
 REPEATS = 4
 STARTS = 1 + 2 * REPEATS
 NUMBERS = itertools.count(1)

@@ -14,6 +14,8 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet
 from tests.fleet.play import Play, run_playbook
 
+pytestmark = pytest.mark.faults
+
 NAMES = ("gpu-turn-1", "gpu-turn-2", "gpu-turn-3")
 
 

@@ -20,6 +20,8 @@ from tests.vm.machines import MODELS, Machine
 
 BOOKWORM, TRIXIE, OFF = "gpu-bookworm", "gpu-trixie", "gpu-off"
 MODEL_MIB = 96
+# For starts of a planted time: an emulated machine may read the other one for longer than that.
+SMALL_MIB = 16
 # The first test also builds the images and boots the machines.
 LIMIT_S = 2400
 
@@ -54,6 +56,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     folder = tmp_path_factory.mktemp("machines")
     models = folder / "models"
     write_model(models / "m", mib=MODEL_MIB)
+    write_model(models / "small", mib=SMALL_MIB)
     shutil.copy(plant.SERVER, models / "planted.py")
     made = Machines(folder)
     made.variables = {

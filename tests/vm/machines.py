@@ -73,6 +73,11 @@ class Machine:
         return self.folder / "console.log"
 
     @property
+    def monitor(self) -> Path:
+        """The socket of QEMU's monitor."""
+        return self.folder / "monitor"
+
+    @property
     def running(self) -> bool:
         """Whether its QEMU is alive."""
         return self._qemu is not None and self._qemu.poll() is None
@@ -95,7 +100,7 @@ class Machine:
         """Switches it on with the disks that it has; returns at once."""
         if self.running:
             raise FleetError(f"{self.name} is on already: power_cut() first")
-        self._socket.unlink(missing_ok=True)
+        self.monitor.unlink(missing_ok=True)
         with (self.folder / "qemu.log").open("ab") as log:
             self._qemu = subprocess.Popen(
                 ["sh", "-c", LIFELINE, "qemu", *self._command()],
@@ -181,7 +186,7 @@ class Machine:
         known.write_text(self.known_hosts_line(), encoding="utf-8")
         return [
             "ssh", "-F", "/dev/null", "-p", str(self.port), "-i", str(self.image.client_key),
-            *ssh_options(known), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+            *ssh_options(known), "-o", "BatchMode=yes", "-o", "ConnectTimeout=30",
             f"root@{LOOPBACK}",
         ]  # fmt: skip
 
@@ -207,7 +212,7 @@ class Machine:
 
     def link(self, up: bool) -> None:
         """Plugs its network cable in, or pulls it; open connections are not told."""
-        with Monitor(self._socket) as monitor:
+        with Monitor(self.monitor) as monitor:
             monitor.execute("set_link", name="net0", up=up)
 
     def network_cut(self, seconds: float) -> None:
@@ -221,7 +226,7 @@ class Machine:
     def close(self) -> None:
         """Switches it off and removes its disks; the logs stay."""
         self.power_cut()
-        for path in (self._root, self._nvme, self._socket):
+        for path in (self._root, self._nvme, self.monitor):
             path.unlink(missing_ok=True)
 
     def console_tail(self, lines: int = 40) -> str:
@@ -235,10 +240,6 @@ class Machine:
     @property
     def _nvme(self) -> Path:
         return self.folder / "nvme.ext4"
-
-    @property
-    def _socket(self) -> Path:
-        return self.folder / "monitor"
 
     @property
     def _id(self) -> str:
@@ -260,11 +261,13 @@ class Machine:
             "-chardev", f"file,id=console,path={self.console},append=on",
             "-serial", "chardev:console",
             # Relative: the path of a socket may not be longer than 107 bytes.
-            "-qmp", f"unix:{os.path.relpath(self._socket)},server=on,wait=off",
+            "-qmp", f"unix:{os.path.relpath(self.monitor)},server=on,wait=off",
             "-device", "virtio-rng-pci",
             "-drive", f"file={self._root},format=qcow2,if=virtio",
             "-drive", f"file={self._nvme},format=raw,if=none,id=models,{throttle}",
             "-device", f"nvme,serial=coldproof-{self.name},drive=models",
+            # For a disk that is plugged in later.
+            "-device", "pcie-root-port,id=spare,chassis=1",
             "-netdev", f"user,id=net0,restrict=on,{forward}",
             "-device", "virtio-net-pci,netdev=net0",
             *(self.lan.qemu if self.lan else ()),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fleet import plant
 from tests.fleet.play import Play
+from tests.vm.conftest import SMALL_MIB
 from tests.vm.fleet import Machines
 from tests.vm.job import fetched, in_run, probe, status, when_started
 from tests.vm.machines import MODELS, Machine
@@ -29,7 +30,11 @@ def job(
     """Planted starts on both, while one loses its network and the other one's clock steps."""
     planted = plant.variables("/usr/bin/python3", f"{MODELS}/planted.py", PLANTED_S)
     for machine in (bookworm, trixie):
-        machine.variables |= planted | {"coldproof_repeats": REPEATS}
+        machine.variables |= planted | {
+            "coldproof_model": f"random-{SMALL_MIB}m",
+            "coldproof_model_path": f"{MODELS}/small",
+            "coldproof_repeats": REPEATS,
+        }
     before: dict[str, Any] = {}
 
     def cut() -> None:

@@ -14,13 +14,13 @@ from coldproof.archive import build
 from tests.fleet import plant
 from tests.fleet.nodes import FleetError
 from tests.fleet.play import ROOT
-from tests.vm.conftest import MODEL_MIB
+from tests.vm.conftest import MODEL_MIB, SMALL_MIB
 from tests.vm.machines import MODELS, Machine
 
 AGENT = "/root/agent.pyz"
 STATE = "/var/tmp/alone"
 NFS = "/mnt/nfs"
-PLANTED_S = 20.0  # the weights are read in it, over NFS from the machine itself
+PLANTED_S = 30.0  # the weights are read in it, over NFS from the machine itself
 MIB = 1 << 20
 # Takes all memory there is, as an engine that is too large for its node does.
 HUNGRY = "import time; kept = []\nwhile True: kept.append(bytearray(1 << 24))"
@@ -47,7 +47,8 @@ def measure(machine: Machine, mode: str, *more: str, model: str = f"{MODELS}/m")
     except FleetError:
         return {"refused": said}
     record: dict[str, Any] = json.loads(lines[-1])
-    return record
+    # A cold start alone has one before it that fills the compile caches.
+    return record if record["mode"] == mode else {"refused": record["outcome_detail"] + said}
 
 
 def test_a_memory_cgroup_smaller_than_the_model_is_refused(alone: Machine) -> None:
@@ -75,7 +76,9 @@ def nfs(alone: Machine) -> Iterator[Machine]:
     alone.ssh(
         f"mkdir -p {NFS} && echo '{MODELS} 127.0.0.1(ro,insecure,fsid=1)' >/etc/exports && "
         "systemctl start nfs-server && exportfs -ra && "
-        f"mount -t nfs -o ro,vers=4.2 127.0.0.1:{MODELS} {NFS}",
+        f"mount -t nfs -o ro,vers=4.2 127.0.0.1:{MODELS} {NFS} && "
+        # The first read over NFS, after the OOM killer's work, is a slow one.
+        f"cat {NFS}/small/* >/dev/null",
         limit_s=180,
     )
     yield alone
@@ -90,14 +93,15 @@ def planted(machine: Machine, mode: str, before: str = "") -> dict[str, Any]:
         command = ["/bin/sh", "-c", f'{before}; exec "$@"', "sh", *command]
     return measure(
         machine, mode, "--engine", "custom", "--engine-command", json.dumps(command),
-        "--ready-path", "/v1/models", model=f"{NFS}/m",
+        "--ready-path", "/v1/models", model=f"{NFS}/small",
     )  # fmt: skip
 
 
 def test_weights_behind_nfs_are_cold_for_the_client_alone(nfs: Machine) -> None:
     cold, warm = planted(nfs, "cold"), planted(nfs, "warm")
+    assert "refused" not in cold | warm, (cold, warm)
     assert cold["storage"]["filesystem"] == "nfs4"
-    assert cold["bytes"]["network"] >= MODEL_MIB * MIB, cold["bytes"]
+    assert cold["bytes"]["network"] >= SMALL_MIB * MIB, cold["bytes"]
     assert (cold["state"], warm["state"]) == ("proven_cold", "proven_warm"), cold["reasons"]
     assert cold["scope"] == "weights+client"
     assert warm["bytes"]["network"] < MIB
@@ -105,8 +109,8 @@ def test_weights_behind_nfs_are_cold_for_the_client_alone(nfs: Machine) -> None:
 
 def test_what_a_bystander_fetched_over_nfs_is_not_the_servers(nfs: Machine) -> None:
     # Another process, of no tree of ours, brings the weights into the cache as the start begins.
-    fetch = f"systemd-run --quiet --wait sh -c 'cat {NFS}/m/*.safetensors >/dev/null'"
+    fetch = f"systemd-run --quiet --wait sh -c 'cat {NFS}/small/*.safetensors >/dev/null'"
     record = planted(nfs, "cold", before=fetch)
-    assert record["bytes"]["network"] >= MODEL_MIB * MIB, record["bytes"]
+    assert record["bytes"]["network"] >= SMALL_MIB * MIB, record["bytes"]
     assert record["state"] == "unproven", record
     assert "accounted to the server" in record["reasons"][0]
