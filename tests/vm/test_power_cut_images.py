@@ -111,7 +111,7 @@ def write_rows(machine: Machine) -> None:
     machine.ssh("mount LABEL=cut /mnt/cut")
     words = f"/mnt/cut $(findfs LABEL=cut) {ROWS} {MARK_AT} {SECTOR}"
     machine.ssh(f"cd /root/cut && python3 - {words} <<'END'\n{WRITER}\nEND", limit_s=300)
-    machine.ssh("umount /mnt/cut")
+    machine.ssh("umount /mnt/cut && rm -r /mnt/cut /root/cut")
 
 
 def read_back(image: Path, target: Path) -> Path:

@@ -10,7 +10,8 @@ import pytest
 import tomllib
 import yaml
 
-from tests.package.tree import ROOT, build_collection, export, files_of
+from tests.checkout import ROOT
+from tests.package.tree import build_collection, export, files_of
 
 TOP = {
     "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md",
