@@ -19,6 +19,8 @@ from tests.fleet.nodes import Fleet, Node, processes_of
 from tests.fleet.play import ROOT, run_playbook
 
 OTHER = "20261123T215900Z-0123456789ab"
+# Of the weights: the kernel takes some idle pages back by itself; an eviction leaves 0.01 at most.
+KEPT = 0.5
 GPU = "GPU-11111111-2222-3333-4444-555555555555"
 NVIDIA_SMI = f"""\
 #!/bin/sh
@@ -137,7 +139,7 @@ def test_a_node_that_serves_others_is_refused_and_not_touched(
     weights = str(node.variables["coldproof_model_path"])
     booted = boot()
     read(weights)
-    assert resident(weights) > 0.95
+    assert resident(weights) > KEPT
     with case(node, name):
         # The other node is down and consents: so a campaign is there to hold the reason.
         play = run_playbook(workplace, fleet.inventory(node.name, "gpu-harm-down"), "-e", argument)
@@ -155,7 +157,6 @@ def test_a_node_that_serves_others_is_refused_and_not_touched(
     assert [task["action"] for task in play.remote_tasks(node.name)] in ([], ["agent"])
     assert held == (["lock"] if name == "lock" else [])
     assert processes_of(node) == []
-    # The kernel takes some idle pages back by itself; an eviction leaves 0.01 at most.
-    assert resident(weights) > 0.5
+    assert resident(weights) > KEPT
     assert boot() == booted
     assert not (node.folder / "bin/rebooted").exists()

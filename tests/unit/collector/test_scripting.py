@@ -171,6 +171,8 @@ def test_ctrl_c_ends_with_130() -> None:
     with subprocess.Popen(
         command("campaign", "open", "--reports", str(EXAMPLE)),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+        # A test run that a shell put into the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(b"{")
