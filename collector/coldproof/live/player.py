@@ -1,8 +1,9 @@
 """ansible-playbook, run by ansible-runner in a thread, with its events in a queue.
 
 ansible-runner writes the command with the whole environment into its artifacts, and every event:
-here they are in a private folder, in memory where the system has one, the first is deleted before
-the playbook begins, the others are not written, and the folder goes in the end.
+here the first goes into memory that has no name in any folder (where the system has none such, it
+is deleted before the playbook begins), the others are not written, and the private folder goes in
+the end.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Player:
         )
         config.prepare()
         config.suppress_output_file = True
+        self._command = withhold(Path(config.artifact_dir) / "command")
         config.pexpect_timeout = LOOK_S
         # Of this very Python, which need not be in PATH.
         words = [sys.executable, "-m", "ansible", "playbook", *config.command[1:]]
@@ -95,9 +97,25 @@ class Player:
         return False
 
     def _status(self, status: Mapping[str, Any], runner_config: Any) -> None:
-        """Delete what was written of the environment, before anything runs."""
+        """Forget what was written of the environment, before anything runs."""
         if status["status"] == "running":
             (Path(runner_config.artifact_dir) / "command").unlink(missing_ok=True)
+            if self._command is not None:
+                os.close(self._command)
+
+
+def withhold(path: Path) -> int | None:
+    """Let what this process writes to a path go into memory that only it holds.
+
+    Returns the descriptor of that memory: closed, it is gone. None where the system has no such
+    memory (anything but Linux): then a file is written.
+    """
+    if not hasattr(os, "memfd_create"):
+        return None
+    memory = os.memfd_create(path.name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.symlink_to(f"/proc/self/fd/{memory}")
+    return memory
 
 
 def private_folder() -> tempfile.TemporaryDirectory[str]:
