@@ -108,6 +108,12 @@ class Group:
         return summarise(effect for effect in effects if effect is not None)
 
     @property
+    def most_gain(self) -> Summary | None:
+        """What caches are worth of the cold start over the pairs, a fraction."""
+        gains = (pair.most_gain for pair in self.pairs)
+        return summarise(gain for gain in gains if gain is not None)
+
+    @property
     def share(self) -> Summary | None:
         """Storage's share of the cold start over the pairs, a fraction."""
         shares = (pair.storage_share for pair in self.pairs)

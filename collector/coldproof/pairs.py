@@ -44,6 +44,11 @@ class Pair:
             return None
         return self.weights_effect / self.cold.load_s
 
+    @property
+    def most_gain(self) -> float | None:
+        """The cache effect by cold load_s, a fraction: no storage, however fast, saves more."""
+        return self.effect / self.cold.load_s if self.cold.load_s else None
+
 
 @dataclass(frozen=True)
 class Unpaired:

@@ -85,6 +85,12 @@ class Run:
         return bool(dig(self.record, "compile_cache", "mode") == "fresh")
 
     @property
+    def cached_files(self) -> int | None:
+        """How many files were in the compile caches before it; None if that is not recorded."""
+        files = dig(self.record, "compile_cache", "before", "files")
+        return files if isinstance(files, int) else None
+
+    @property
     def order(self) -> tuple[str, int, str]:
         """The order of runs: node, then the journal's number; wall time plays no part."""
         return (self.node, self.seq if self.seq is not None else 1 << 30, self.run_id)

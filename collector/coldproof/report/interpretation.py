@@ -87,23 +87,28 @@ def sentence(fleet: Fleet, entry: Entry, group: Group) -> str:
 
 
 def _advice(group: Group) -> str:
-    """Return the sentence an SRE would write."""
-    warm, share = group.warm_s, group.share
+    """Return the sentence an SRE would write.
+
+    The bound is the whole cache effect: engine files lie on storage too, whatever their phases.
+    """
+    warm, share, gain = group.warm_s, group.share, group.most_gain
     if not shows_effect(group):
         return "In an SRE's words: do not spend on storage or prewarming for this; look elsewhere."
     floor = f"the warm start's {warm.seconds()} remain" if warm else "the rest remains"
-    if share is None:
+    if gain is None:
         return f"In an SRE's words: warm caches help, what storage adds is unknown; {floor}."
-    bound = f"at most {share.percent()} of the cold start"
-    if share.median >= LARGE_SHARE:
+    bound = f"at most {gain.percent()} of the cold start"
+    if share is not None:
+        bound += f", of which the weights are {share.percent()}"
+    if gain.median >= LARGE_SHARE:
         return (
-            "In an SRE's words: most of this cold start is reading weights, so faster storage or "
-            f"prewarming pays off; the gain is {bound}, and {floor}."
+            "In an SRE's words: most of this cold start is waiting for storage, so faster storage "
+            f"or prewarming pays off; the gain is {bound}, and {floor}."
         )
-    if share.median >= SMALL_SHARE:
+    if gain.median >= SMALL_SHARE:
         return (
             "In an SRE's words: storage is a part of this cold start, not most of it; faster "
-            f"storage wins {bound}, and {floor}."
+            f"storage or prewarming wins {bound}, and {floor}."
         )
     return (
         "In an SRE's words: this start is not slow because of storage; faster storage wins "
@@ -118,7 +123,8 @@ def _first_start(entry: Entry, group: Group, cold_median: float) -> str:
     told = summarise([first.load_s])
     if told is None or first.load_s <= cold_median:
         return ""
-    text = f" The first start ever, with empty compile caches, took {told.seconds()}."
+    caches = "with empty compile caches" if first.cached_files == 0 else "missing compile caches"
+    text = f" The first start ever, {caches}, took {told.seconds()}."
     return text + _naive(first.load_s, first.weights_s, group)
 
 

@@ -20,7 +20,7 @@ from coldproof.report.limits import in_short
 from coldproof.report.tables import table
 from coldproof.runs import Run
 from coldproof.stats import Summary, summarise
-from coldproof.text import cell, listing
+from coldproof.text import cell, listing, plural
 
 DEMO = "DEMO on this machine"
 HEAD = (
@@ -105,7 +105,7 @@ def first_starts(found: Sequence[Entry]) -> list[str]:
             *_names(entry.place),
             str(run.seq) if run.seq is not None else "-",
             seconds_or_failure(run),
-            run.compile,
+            _caches(run),
             {True: "yes", False: "no", None: "not recorded"}[run.compile_changed],
             cell("; ".join(run.flags)),
         ]
@@ -114,7 +114,7 @@ def first_starts(found: Sequence[Entry]) -> list[str]:
     ]
     if not rows:
         return ["No prime start was recorded."]
-    head = ("node", "tier", "variant", "run", "load, s", "compile caches before",
+    head = ("node", "tier", "variant", "run", "load, s", "compile caches",
             "changed by it", "flags")  # fmt: skip
     return [
         "Each is one start (n=1), made to fill the compile caches; it is neither cold nor warm.",
@@ -132,6 +132,11 @@ def seconds_or_failure(run: Run) -> str:
     ended = summarise([run.elapsed_s]) if run.elapsed_s is not None else None
     after = f" after {ended.bare().removesuffix(' n=1')}" if ended else ""
     return f"{cell(run.outcome)}{after}"
+
+
+def _caches(run: Run) -> str:
+    files = run.cached_files
+    return run.compile if files is None else f"{run.compile}, {plural(files, 'file')} before"
 
 
 def _names(place: Place) -> list[str]:

@@ -15,6 +15,7 @@ TAGGED = "INFO [decorators.py:320] [backbone] Directly load AOT compilation from
 COMPILED = "INFO [backends.py:393] [backbone] Compiling a graph for compile range (1, 8192) takes 9"
 SAVED = "INFO [decorators.py:743] [backbone] saved AOT compiled function to /home/user/.cache"
 OFF = "INFO [backends.py:1102] vLLM's torch.compile cache is disabled."
+EAGER = "WARNING [vllm.py:1] Enforce eager set, disabling torch.compile and CUDAGraphs."
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,9 @@ OFF = "INFO [backends.py:1102] vLLM's torch.compile cache is disabled."
         ([], [], EMPTY, SOME, "miss"),
         ([], [], EMPTY, EMPTY, "disabled"),
         ([OFF], [], SOME, SOME, "disabled"),
+        ([EAGER], [], SOME, SOME, "disabled"),
         ([], ["--enforce-eager"], SOME, SOME, "disabled"),
+        ([], ["--enforce_eager"], SOME, SOME, "disabled"),
     ],
 )
 def test_state_of_the_compile_caches(
@@ -64,3 +67,12 @@ def test_flashinfers_folder_lies_below_its_base() -> None:
     env = {"FLASHINFER_WORKSPACE_BASE": "/data", "VLLM_CACHE_ROOT": "/v"}
     found = engineprofile.cache_folders(profile, where, env, ["/more"])
     assert {"/data/.cache/flashinfer", "/v", "/more"} <= set(found)
+
+
+def test_a_home_that_is_given_is_where_they_lie() -> None:
+    where = engineprofile.Place("/usr/bin/python3", "/i", "u", "/home/u")
+    found = engineprofile.cache_folders(
+        engineprofile.load("sglang"), where, {"HOME": "/scratch/h"}, []
+    )
+    assert "/scratch/h/.cache/sglang" in found
+    assert not any(one.startswith("/home/u") for one in found)

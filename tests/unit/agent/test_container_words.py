@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from coldproof_agent import containerwords, engineprofile, mounts, procfs
+from coldproof_agent import (
+    cgroup,
+    container,
+    containerwords,
+    engineprofile,
+    mounts,
+    plan,
+    procfs,
+)
 from coldproof_agent.engineprofile import Place
 from coldproof_agent.errors import Refusal
 from coldproof_agent.mounts import Mount
+from tests.unit.agent import plans
 
 
 def test_mounts_are_read() -> None:
@@ -101,3 +113,38 @@ def test_what_a_signal_does_is_read_from_the_kernel(shell: str, default: bool) -
         child.kill()
     assert found is default
     assert procfs.takes_default(child.pid, signal.SIGTERM) is False, "it is gone"
+
+
+def test_an_image_of_another_user_needs_a_user_of_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server could not write to the compile caches, which are root's."""
+    program = tmp_path / "bin/podman"
+    program.parent.mkdir()
+    image = json.dumps([{"Id": "sha256:0", "Config": {"User": "vllm:vllm"}}])
+    program.write_text(f"#!/bin/sh\ncat <<'E'\n{image}\nE\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(cgroup, "unified", lambda: True)
+    settings = {"launcher": "podman", "container_image": "i:1", "container_gpus": "none"}
+
+    def examine(user: str) -> None:
+        made = plans.make(tmp_path, **settings, local={"engine_user": user})
+        container.examine(plan.check(made), engineprofile.load("reference"), tmp_path / "state")
+
+    with pytest.raises(Refusal) as refused:
+        examine("")
+    assert refused.value.variable == "coldproof_engine_user"
+    assert "vllm:vllm" in refused.value.message
+    examine("nobody")
+
+
+def test_of_an_images_layers_the_top_one_says_the_version(tmp_path: Path) -> None:
+    folders = []
+    for layer, version in (("top", "0.24.0"), ("base", "0.20.0")):
+        folder = tmp_path / layer
+        info = folder / f"vllm-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: vllm\nVersion: {version}\n")
+        folders.append(str(folder))
+    assert engineprofile.versions_in(engineprofile.load("vllm"), folders) == {"vllm": "0.24.0"}

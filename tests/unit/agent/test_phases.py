@@ -26,6 +26,7 @@ GPU = """
 35.0 (EngineCore pid=8) INFO 11-23 20:10:55 [w.py:849] Filesystem type for checkpoints: EXT4.
 35.5 (EngineCore pid=8) Loading safetensors checkpoint shards:   0% Completed | 0/2
 37.0 (EngineCore pid=8) INFO 11-23 20:10:57 [d.py:430] Loading weights took 2.09 seconds
+38.0 (EngineCore pid=8) INFO 11-23 20:10:58 [g.py:5255] Model loading took 2.88 GiB memory and 3.1 seconds
 42.0 (EngineCore pid=8) INFO 11-23 20:11:02 [b.py:1089] Using cache directory: /c for vLLM's torch.compile
 44.0 (EngineCore pid=8) INFO 11-23 20:11:04 [monitor.py:53] torch.compile took 5.67 s in total
 46.0 (EngineCore pid=8) INFO 11-23 20:11:06 [g.py:6483] Profiling CUDA graph memory: PIECEWISE=51
@@ -118,7 +119,9 @@ def test_other_loaders_begin_the_weights_too() -> None:
 
 def test_what_was_expected_and_not_seen_is_named() -> None:
     without = "\n".join(line for line in GPU.splitlines() if "Loading weights took" not in line)
-    assert replay(without, 60.0)[1] == ["weights loaded"]
+    found, missing = replay(without, 60.0)
+    assert missing == ["weights loaded"]
+    assert found["weights"] == 3.0  # to the next line that says that it is over
 
 
 def test_what_the_command_line_turns_off_is_not_expected() -> None:
@@ -126,6 +129,35 @@ def test_what_the_command_line_turns_off_is_not_expected() -> None:
     assert replay(eager, 60.0)[1] == ["compile begun", "graph capture begun"]
     assert replay(eager, 60.0, gpu=False)[1] == ["compile begun"]
     assert replay(eager, 60.0, "--enforce-eager")[1] == []
+    # vLLM takes both spellings; and its runner on a CPU says this line whatever the command line.
+    for word in ("--enforce-eager", "--enforce_eager"):
+        found, missing = replay(CPU, 150.0, word, gpu=False)
+        assert "compile" not in found
+        assert missing == []
+
+
+def test_the_last_of_several_loads_and_ranks_ends_the_weights() -> None:
+    drafter = """
+37.5 (EngineCore pid=8) INFO 11-23 20:10:57 [g.py:5170] Loading drafter model...
+37.9 (EngineCore pid=8) INFO 11-23 20:10:57 [d.py:430] Loading weights took 0.39 seconds
+38.0 """
+    assert replay(GPU.replace("\n38.0 ", drafter), 60.0)[0]["weights"] == pytest.approx(2.9)
+    # Not when the model runs already.
+    late = GPU.replace("\n44.0 ", "\n43.0 [d.py:430] Loading weights took 0.39 seconds\n44.0 ")
+    assert replay(late, 60.0) == replay(GPU, 60.0)
+    known = Phases("first", markers(engineprofile.load("sglang").data["markers"]))
+    for at, text in (
+        (1.0, "server_args=ServerArgs(model_path='m')"),
+        (10.0, "[TP0] Load weight begin. avail mem=78.5 GB"),
+        (10.2, "[TP1] Load weight begin. avail mem=78.5 GB"),
+        (93.3, "[TP1] Load weight end. type=M, avail mem=40 GB, mem usage=38.5 GB."),
+        (100.5, "[TP0] Load weight end. type=M, avail mem=40 GB, mem usage=38.5 GB."),
+        (101.0, "[TP0] Memory pool end. avail mem=9 GB"),
+    ):
+        known.line(at, text)
+    found = {one["name"]: one["seconds"] for one in known.result(110.0)}
+    assert found["weights"] == pytest.approx(90.5)
+    assert found["profiling and KV cache"] == pytest.approx(0.5)
 
 
 def test_a_line_that_says_how_long_it_took_moves_the_edge_back() -> None:
@@ -133,7 +165,7 @@ def test_a_line_that_says_how_long_it_took_moves_the_edge_back() -> None:
     found = replay(GPU.replace("\n44.0 ", dynamo), 60.0)[0]
     assert found["compile"] == pytest.approx(44.0 - 42.1 + 3.5)
     long = replay(GPU.replace("\n44.0 ", dynamo.replace("3.5", "99")), 60.0)[0]
-    assert long["compile"] == pytest.approx(44.0 - 37.0)  # never before the edge ahead of it
+    assert long["compile"] == pytest.approx(44.0 - 38.0)  # never before the edge ahead of it
 
 
 def test_a_line_that_recurs_begins_nothing_again() -> None:
@@ -239,6 +271,7 @@ STAGES = [
             "[gpu_model_runner.py:5160] Starting to load model m...",
             "[weight_utils.py:849] Filesystem type for checkpoints: EXT4. Checkpoint size: 3 GiB.",
             "[default_loader.py:430] Loading weights took 0.10 seconds",
+            "[gpu_model_runner.py:5255] Model loading took 2.88 GiB memory and 3.1 seconds",
             "[backends.py:1089] Using cache directory: /c for vLLM's torch.compile",
             "[monitor.py:53] torch.compile took 0.10 s in total",
             "[monitor.py:81] Initial profiling/warmup run took 0.00 s",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from coldproof_agent import sweeps
 from tests.unit.agent import plans
 
 GOOD: dict[str, Any] = {"name": "good", "args": [], "env": {}}
@@ -43,3 +44,16 @@ def test_the_ceiling_is_found_once(
     for one in found:
         assert one["ceiling"]["bytes_per_s"] > 0
         assert len(one["ceiling"]["sweeps"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("outcome", "variable"),
+    [
+        ("timeout", "coldproof_ready_timeout_s"),
+        ("foreign_listener", "coldproof_port"),
+        ("wrong_model", "coldproof_engine_command"),
+        ("crashed", "coldproof_engine"),
+    ],
+)
+def test_a_start_that_gave_up_names_what_would_mend_it(outcome: str, variable: str) -> None:
+    assert sweeps.decides({"outcome": outcome}) == variable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldproof_agent import makemodel, weights
+from coldproof_agent import engineprofile, makemodel, weights
 from coldproof_agent.errors import Refusal
 
 
@@ -94,3 +94,20 @@ def test_a_model_is_written_once(small: Path) -> None:
     assert (small / "model-00001-of-00002.safetensors").stat().st_mtime_ns == before
     index = json.loads((small / "model.safetensors.index.json").read_text())
     assert len(set(index["weight_map"].values())) == 2
+
+
+@pytest.mark.parametrize("engine", ["vllm", "vllm-module"])
+def test_two_sets_of_which_the_engine_chooses_are_refused(small: Path, engine: str) -> None:
+    data = engineprofile.load(engine).data
+    weights.one_set(str(small), data, [])
+    (small / "consolidated.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    with pytest.raises(Refusal) as refused:
+        weights.one_set(str(small), data, ["--load-format", "mistral"])
+    assert refused.value.variable == "coldproof_engine_args"
+    assert "consolidated.safetensors" in refused.value.message
+    assert "--load-format safetensors" in refused.value.message
+    weights.one_set(str(small), data, ["--load_format=safetensors"])
+    weights.one_set(str(small), engineprofile.load("sglang").data, [])
+    for one in small.glob("model-*"):
+        one.unlink()
+    weights.one_set(str(small), data, [])

@@ -99,7 +99,7 @@ class Campaign:
         self.command = list(command)
         self.rebooted: Optional[dict[str, Any]] = None
         self._done = 0
-        self._failed: list[str] = []
+        self._failed: list[tuple[str, str]] = []
         self._turns: dict[str, int] = {}
         self._last: dict[str, Optional[float]] = {}
         limit = float(plan.settings["max_minutes"])
@@ -137,7 +137,7 @@ class Campaign:
             raise
         self._forget_secrets()
         if self._failed:
-            self.status.fail("engine_failed", self._failed[0], "coldproof_engine")
+            self.status.fail("engine_failed", *self._failed[0])
             return False
         return True
 
@@ -240,7 +240,8 @@ class Campaign:
         tail = " | ".join(record["log"].get("tail", [])[-2:])
         said = f"{record['outcome']}: {record['outcome_detail']}"
         text = f"{scene.tier}/{scene.variant}: the server {what} ({said})"
-        self._failed.append(f"{text}{': ' if tail else ''}{tail}"[:1200])
+        text = f"{text}{': ' if tail else ''}{tail}"[:1200]
+        self._failed.append((text, sweeps.decides(record)))
 
     def _need_time(self) -> None:
         """Ends where it may go on no more: before a prime run or a pair, never in one."""

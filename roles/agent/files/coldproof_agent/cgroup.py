@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Optional
 
@@ -66,8 +66,8 @@ class Group:
     def read_bytes(self) -> Optional[int]:
         """Returns the bytes it has made block devices read, living processes and dead ones.
 
-        ``rbytes`` of io.stat, which counts on every device of a stack: only the top ones are added.
-        None if the io controller is not enabled in it, or it is gone.
+        ``rbytes`` of io.stat, which counts on every device of a stack (see :func:`stacked`). None
+        if the io controller is not enabled in it, or it is gone.
         """
         try:
             lines = (self.path / "io.stat").read_text().splitlines()
@@ -80,10 +80,36 @@ class Group:
                 name, _, value = field.partition("=")
                 if name == "rbytes":
                     read[number] = int(value)
-        lower = {below for number in read for below in storage.numbers_below(number)}
-        return sum(count for number, count in read.items() if number not in lower)
+        return stacked(read, {number: storage.numbers_below(number) for number in read})
 
     def kill(self) -> None:
         """Sends SIGKILL to all its processes at once (cgroup.kill, Linux 5.14); may be gone."""
         with contextlib.suppress(OSError):
             (self.path / "cgroup.kill").write_text("1")
+
+
+def stacked(read: Mapping[str, int], below: Mapping[str, Collection[str]]) -> int:
+    """Returns the bytes that were read of devices which stand on each other, each byte once.
+
+    A byte is counted on every device that it passes. Of devices that belong together, the top ones
+    have what was read through the stack (a loop device over a cached file reads nothing below it),
+    the lowest have that and what was read of themselves (a partition beside a logical volume): the
+    greater sum is the one that misses nothing.
+
+    Args:
+        read: bytes by device.
+        below: the devices below each, directly or not; those that read nothing may be in it.
+    """
+    lower = {number: read.keys() & set(below.get(number, ())) for number in read}
+    total, left = 0, set(read)
+    while left:
+        together, before = {left.pop()}, 0
+        while len(together) > before:
+            before = len(together)
+            together |= {one for number in together for one in lower[number]}
+            together |= {number for number in left if lower[number] & together}
+        left -= together
+        tops = together - {one for number in together for one in lower[number]}
+        leaves = [number for number in together if not lower[number]]
+        total += max(sum(read[one] for one in tops), sum(read[one] for one in leaves))
+    return total

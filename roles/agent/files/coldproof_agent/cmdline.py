@@ -14,7 +14,7 @@ def value(argv: Sequence[str], names: Collection[str]) -> Optional[str]:
     found = None
     for number, word in enumerate(argv):
         name, given, rest = word.partition("=")
-        if _plain(name) not in names:
+        if plain(name) not in names:
             continue
         if given:
             found = rest
@@ -33,14 +33,15 @@ def holds(when: Mapping[str, Any], argv: Sequence[str], env: Mapping[str, str]) 
     """
     if "flag" in when:
         turns = [
-            _plain(word) in when["flag"]
+            plain(word) in when["flag"]
             for word in argv
-            if _plain(word) in (*when["flag"], *when.get("unless", ()))
+            if plain(word) in (*when["flag"], *when.get("unless", ()))
         ]
         return bool(turns) and turns[-1]
     given = value(argv, when["option"]) if "option" in when else env.get(str(when["env"]))
     return given is not None and given.lower() in when["is"]
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
+    """Returns an option's name with hyphens, as engines take both spellings."""
     return word.replace("_", "-") if word.startswith("--") else word

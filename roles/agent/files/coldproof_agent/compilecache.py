@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from coldproof_agent.cmdline import plain
+
 
 class Snapshot(NamedTuple):
     """State of the folders. ``digest`` covers names and sizes: a mere rewrite is no change."""
@@ -75,7 +77,9 @@ class Watch:
         missed. One that changed nothing hit if it said so or if there was something to hit; if
         there was nothing, before or after, it uses no such cache.
         """
-        if self.disabled or any(word in self._rules.get("disabled_args", ()) for word in argv):
+        if self.disabled or any(
+            plain(word) in self._rules.get("disabled_args", ()) for word in argv
+        ):
             return "disabled"
         if not known:
             return str(self._rules["default"])

@@ -271,4 +271,11 @@ def examine(plan: Plan, profile: Profile, state: Path) -> None:
             "without GPUs",
             "coldproof_container_gpus",
         )
+    if not plan.local["engine_user"] and found.image.user.split(":")[0] not in ("", "0", "root"):
+        raise Refusal(
+            "container_user",
+            f"the server of {found.image.name} runs as {found.image.user}, who cannot write to the "
+            "compile caches that coldproof makes: give a user of this node",
+            "coldproof_engine_user",
+        )
     found.cache_folders(found.environment(plan.settings["engine_env"], {}))

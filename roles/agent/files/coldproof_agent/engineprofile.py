@@ -127,20 +127,24 @@ def versions(
     said = engineprogram.version(profile.data, command, state) if state is not None else None
     if "program" in profile.data:
         return {} if said is None else {profile.name: said}
-    return versions_in(profile, site_packages(where.python))
+    return versions_in(profile, site_packages(where.python)[::-1])
 
 
 def versions_in(profile: Profile, folders: Sequence[str]) -> dict[str, str]:
-    """Returns the versions that the metadata in some site-packages folders tell."""
+    """Returns the versions that the metadata in some site-packages folders tell.
+
+    Args:
+        folders: the first one that has a package says its version, as in Python's own path.
+    """
     wanted = [str(name).lower() for name in profile.data.get("packages", [])]
     if not wanted:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for one in importlib.metadata.distributions(path=list(folders)):
         folder = getattr(one, "_path", None)
         name = Path(str(folder)).name.split("-")[0].replace("_", "-").lower() if folder else ""
         if name in wanted:
-            found[name] = one.version
+            found.setdefault(name, one.version)
     return dict(sorted(found.items()))
 
 
@@ -280,11 +284,12 @@ def cache_folders(
     profile: Profile, where: Place, env: Mapping[str, str], given: Sequence[str]
 ) -> list[str]:
     """Returns the folders of the engine's compile caches, whether they exist yet or not."""
+    home = env.get("HOME") or where.home
     values = {
-        "home": where.home,
+        "home": home,
         "user": where.user,
         "tmp": env.get("TMPDIR", tempfile.gettempdir()),
-        "xdg_cache": env.get("XDG_CACHE_HOME", f"{where.home}/.cache"),
+        "xdg_cache": env.get("XDG_CACHE_HOME", f"{home}/.cache"),
     }
     found = [
         os.path.join(

@@ -97,6 +97,17 @@ class Witnessing:
             totals.append(sum(int(count or 0) for count in counts))
         return totals[0], totals[1]
 
+    def _of_no_group(self) -> Optional[str]:
+        """Returns why a cold start in a container cannot be counted on a network filesystem."""
+        process = self._scene.plan.settings["launcher"] == "process"
+        if process or self._mode != "cold" or not self._storage["network"]:
+            return None
+        return (
+            "a control group counts block devices alone: what a container reads from a network "
+            "filesystem is not accounted to it. Start the server without a container "
+            "(coldproof_launcher: process) to have this proven"
+        )
+
     def evidence(self, ready: bool, method: str, same_boot: Optional[bool]) -> Evidence:
         """Returns what the verdict is made of."""
         weights = self._before["weights"]
@@ -128,7 +139,7 @@ class Witnessing:
             guest=bool(self._storage["virtual"]),
             unaccounted="FUSE: its daemon reads, nothing is accounted to the server"
             if fuse
-            else self._uncounted,
+            else self._uncounted or self._of_no_group(),
             holders=self._holders,
             same_boot=same_boot,
             dropped=self.dropped,

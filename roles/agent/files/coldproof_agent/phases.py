@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
+from coldproof_agent.cmdline import plain
+
 UNATTRIBUTED = "unattributed"
 BEGIN = "process start"
 
@@ -22,6 +24,8 @@ class Marker(NamedTuple):
         expected: a start that never shows it says so.
         after: it counts only when one of these markers was seen (empty: always).
         to_name: what it would take to name the seconds that follow, where they are unattributed.
+        last: of several such lines in a row the last one counts (each rank says it, or each of
+            several loads).
     """
 
     name: str
@@ -30,6 +34,7 @@ class Marker(NamedTuple):
     expected: bool
     after: tuple[str, ...] = ()
     to_name: str = ""
+    last: bool = False
 
 
 def markers(
@@ -38,23 +43,24 @@ def markers(
     """Reads the markers of a profile, in the order in which a start shows them.
 
     Args:
-        data: the profile's ``markers``. ``unless_args``: arguments with which the line is not
-            expected; ``needs_gpu``: nor is it without a GPU.
+        data: the profile's ``markers``. ``unless_args``: arguments with which there is no such
+            phase, whatever a line says; ``needs_gpu``: it is not expected without a GPU.
         argv: the command line.
         gpu: whether the server uses a GPU.
     """
+    given = {plain(word) for word in argv}
     return [
         Marker(
             str(one["name"]),
             re.compile(str(one["pattern"])),
             str(one["phase"]),
-            bool(one.get("expected", True))
-            and not set(one.get("unless_args", ())) & set(argv)
-            and (gpu or not one.get("needs_gpu", False)),
+            bool(one.get("expected", True)) and (gpu or not one.get("needs_gpu", False)),
             tuple(one.get("after", ())),
             str(one.get("to_name", "")),
+            bool(one.get("last", False)),
         )
         for one in data
+        if not given & set(one.get("unless_args", ()))
     ]
 
 
@@ -68,8 +74,8 @@ class _Edge(NamedTuple):
 class Phases:
     """A timeline that log lines advance; phases do not overlap.
 
-    Markers come in the profile's order: one that recurs, or comes when a later one was seen, begins
-    nothing.
+    Markers come in the profile's order: one that comes when a later one was seen begins nothing,
+    and one that recurs neither, but for a marker of which the last counts.
 
     Args:
         first: the phase that begins with the process.
@@ -99,10 +105,11 @@ class Phases:
             return
 
     def _advance(self, number: int, one: Marker, at: float) -> None:
-        """Begins a marker's phase; one that began already may only turn out to be older."""
+        """Begins a marker's phase; one that began already may turn out to be older, or to go on."""
         again = number == self._reached and len(self._edges) > 1
         if again:
-            at = min(at, self._edges.pop().at)
+            begun = self._edges.pop().at
+            at = max(at, begun) if one.last else min(at, begun)
         at = max(at, self._edges[-1].at)
         self._edges.append(_Edge(at, one.phase, one.name, one.to_name))
         self._seen.add(one.name)

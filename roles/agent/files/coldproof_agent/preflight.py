@@ -246,6 +246,9 @@ def _tier(
         try:
             found = weights.of(str(path), chosen.data)
             weights.manifest(found)
+            for variant in plan.settings["variants"]:
+                given = [*plan.settings["engine_args"], *variant.get("args", [])]
+                weights.one_set(str(path), chosen.data, given)
         except Refusal as refusal:
             yield refusal
             return

@@ -27,11 +27,13 @@ class Image(NamedTuple):
         name: as it was asked for.
         id: its digest.
         layers: folders of its layers on this node, the top one first; none if they are not said.
+        user: whom its processes are, by itself; empty: root.
     """
 
     name: str
     id: str
     layers: list[str]
+    user: str = ""
 
 
 class RuntimeFailed(Exception):  # noqa: N818 (what it says is what happened)
@@ -66,7 +68,8 @@ class Runtime:
         """
         try:
             found = _objects(self._ask("image", "inspect", name))[0]
-            return Image(name, str(found["Id"]), _layers(found.get("GraphDriver") or {}))
+            user = str((found.get("Config") or {}).get("User") or "")
+            return Image(name, str(found["Id"]), _layers(found.get("GraphDriver") or {}), user)
         except RuntimeFailed as failure:
             if "no such image" in str(failure).lower() or "not known" in str(failure).lower():
                 raise Refusal(

@@ -39,3 +39,12 @@ def gives_up(record: Mapping[str, Any]) -> bool:
     if record["mode"] == "prime":
         return bool(record["outcome"] != "ready")
     return bool(record["outcome"] == "not_started")
+
+
+def decides(record: Mapping[str, Any]) -> str:
+    """Returns the variable that a start which gave up is most likely to be mended by."""
+    return {
+        "timeout": "coldproof_ready_timeout_s",
+        "foreign_listener": "coldproof_port",
+        "wrong_model": "coldproof_engine_command",
+    }.get(str(record["outcome"]), "coldproof_engine")

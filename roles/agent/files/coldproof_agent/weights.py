@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coldproof_agent import cmdline
 from coldproof_agent.durable import canonical
 from coldproof_agent.errors import Refusal
 from coldproof_agent.files import FileRef, refer, unique
@@ -72,6 +73,38 @@ def of(path: str, data: Mapping[str, Any]) -> list[FileRef]:
     if "split" not in data:
         return find(path, data["weights"])
     return unique(refer(one) for one in model_files(path, data))
+
+
+def one_set(path: str, data: Mapping[str, Any], argv: Sequence[str]) -> None:
+    """Refuses a folder that holds the weights twice, where the engine's version chooses.
+
+    Args:
+        path: the model's folder.
+        data: the profile. ``second_set``: ``files`` of the other set, and the ``option`` that
+            decides for the first one by a value that is ``decided``.
+        argv: the server's arguments.
+
+    Raises:
+        Refusal: code ``weights_ambiguous``.
+    """
+    rule = data.get("second_set")
+    if rule is None or cmdline.value(argv, rule["option"]) in rule["decided"]:
+        return
+    names = sorted(entry.name for entry in os.scandir(path)) if os.path.isdir(path) else []
+    second = [name for name in names if Path(name).match(rule["files"])]
+    first = [
+        name
+        for name in names
+        if name not in second and any(Path(name).match(glob) for glob in data["weights"])
+    ]
+    if first and second:
+        raise Refusal(
+            "weights_ambiguous",
+            f"{path} holds the weights twice ({first[0]}, {second[0]}), and which of them "
+            f"{data['title']} reads depends on its version: give {rule['option'][0]} "
+            f"{rule['decided'][0]}, or the path of a folder that holds one set",
+            "coldproof_engine_args",
+        )
 
 
 def model_files(path: str, data: Mapping[str, Any]) -> list[str]:
