@@ -20,6 +20,7 @@ from tests.fleet.models import write_model
 from tests.fleet.nodes import Fleet, Node
 from tests.fleet.terminals import Terminal, call, folder_of, processes
 
+pytestmark = pytest.mark.faults
 CANARY = "canary-0f9e8d7c6b5a"
 REPEATS = 8
 NUMBERS = itertools.count(1)
@@ -131,7 +132,6 @@ def test_a_jump_host_is_passed_and_a_node_that_is_not_known_is_not_streamed(
         assert re.search(rf"^{name} +default/default (cold|warm) \d+/", done.stdout, re.M)
 
 
-@pytest.mark.slow
 def test_ctrl_c_leaves_the_node_measuring_which_can_be_stopped_and_resumed(
     fleet: Fleet, alone: Node, workplace: Path
 ) -> None:
