@@ -53,6 +53,7 @@ def test_a_reboot_that_did_not_happen_and_one_that_never_ends_are_rows(
         machine.wait_for_ssh()
         machine.ssh(f"rm {SHUTDOWN}")
         machine.variables["coldproof_reboot_timeout_s"] = 300
+    inventory = machines.inventory(bookworm.name, trixie.name)
     again = probe(workplace, inventory)
     assert again.code == 0, again.output
     assert again.campaign() == first.campaign()

@@ -47,13 +47,17 @@ def bundle(folder: Path, *, keep_names: bool) -> Bundle:
         reason = content if isinstance(content, str) else None
         if not reason and name in members:
             reason = "second file of this name"
-        if not reason and total > TOTAL_LIMIT:
-            reason = f"over {TOTAL_LIMIT} bytes in all"
+        full = f"over {TOTAL_LIMIT} bytes in all"
+        reason = reason or (full if total >= TOTAL_LIMIT else None)
+        made = b""
         if isinstance(content, bytes) and not reason:
-            members[name] = rewritten(source, content, rewriter)
-            total += len(members[name])
+            made = rewritten(source, content, rewriter)
+        reason = reason or (full if total + len(made) > TOTAL_LIMIT else None)
+        if reason:
+            left_out.append({"name": name, "reason": reason})
         else:
-            left_out.append({"name": name, "reason": str(reason)})
+            members[name] = made
+            total += len(made)
     about = {
         "schema": SCHEMA,
         "coldproof": __version__,

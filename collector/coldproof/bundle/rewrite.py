@@ -22,6 +22,7 @@ from coldproof.names import split_run_id
 
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 JOINT = re.compile(r"([_.-]+)")
+DOMAIN = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9-]*){2,}")
 HASH = re.compile(r"[0-9a-f]{64}")
 HASHES = ("manifest", "checksum", "digest", "weights")
 ARGUMENTS = ("argv", "args", "engine_args", "container_args", "engine_command")
@@ -69,14 +70,25 @@ class Rewriter:
             )
         )
         for name, pseudonym in self._names.items():
-            if replaceable(name) and name not in self._fields:
-                self._words[name.lower()] = pseudonym
+            self._look_for(name, pseudonym)
+        for kind, name in sorted({*found, *(("node", one) for one in listed)}):
+            first, dot, domain = name.partition(".")
+            if kind in ("node", "host") and dot and not rules.IPV4.fullmatch(name):
+                self._look_for(first, self._names[name])
+                self._look_for(domain, self.given.of("host", domain))
+            elif kind == "model":
+                self._look_for(name.rpartition("/")[2], self._names[name])
         self._most_parts = max((len(JOINT.split(one)) for one in self._words), default=0)
         odd = sorted(
             (one for one in self._words if not WORD.fullmatch(one)), key=lambda one: -len(one)
         )
         if odd:
             self._odd = re.compile("|".join(map(re.escape, odd)), re.IGNORECASE)
+
+    def _look_for(self, name: str, pseudonym: str) -> None:
+        """Have a name replaced wherever it is a word of its own."""
+        if replaceable(name) and name not in self._fields:
+            self._words.setdefault(name.lower(), pseudonym)
 
     def node(self, name: str) -> str:
         """Return what a node is called in the bundle."""
@@ -171,6 +183,9 @@ class Rewriter:
             for end in range(min(len(parts), at + self._most_parts), at, -1):
                 name = self._words.get("".join(parts[at:end]).lower())
                 if name is not None:
+                    rest = "".join(parts[end:])
+                    if DOMAIN.fullmatch(rest):  # the long form of a host's name
+                        return f"{shown}{name}.{self.given.of('host', rest[1:])}"
                     shown, at = shown + name, end
                     break
             else:

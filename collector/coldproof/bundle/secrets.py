@@ -18,12 +18,18 @@ PRIVATE_KEY = re.compile(
 )
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 SCHEME = re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{6,}")
-VALUE = (
+VALUE = re.compile(
     r"""(?P<quote>\\+["'])(?:.{0,4000}?(?P=quote)|\S*)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?"""
     r"""|[^\s"',;&(){}\[\]]+"""
 )
-ASSIGNED = re.compile(rf"""([\w.-]{{1,80}})(\\*["']?\s*[=:][\s\[{{(]*)({VALUE})""")
-OPTION = re.compile(rf"""(?<![\w-])(--?[\w-]{{1,80}})(\s+)({VALUE})""")
+# A name and what is between it and its value: the value may begin with the next name.
+ASSIGNED = re.compile(r"""([\w.-]{1,80})(\\*["']?\s*[=:][\s\[{(]*)""")
+OPTION = re.compile(r"""(?<![\w-])(--?[\w-]{1,80})(\s+)""")
+# Of a list, a mapping or a tuple all values are hidden.
+REST = {"[": re.compile(r"[^\]]{0,4000}"), "{": re.compile(r"[^}]{0,4000}"),
+        "(": re.compile(r"[^)]{0,4000}")}  # fmt: skip
+BRACKET = re.compile(r"[\[{(](?=[\s\[{(]*$)")
+ALSO = re.compile(r"PASS$|PWD$", re.IGNORECASE)
 QUERY = re.compile(r"(?i)([?&](?:sig|signature|key|code|x-amz-[a-z-]+|x-goog-[a-z-]+)=)[^\s&'\"]+")
 FORMS = re.compile(
     r"hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{16,}"
@@ -48,14 +54,6 @@ def hide(text: str) -> tuple[str, int]:
         text, hidden = pattern.subn(shown, text)
         count += hidden
 
-    def named(found: re.Match[str]) -> str:
-        nonlocal count
-        name, between, value = found[1], found[2], found[3]
-        if not secret_name(name, value.strip("\\\"'.")):
-            return found[0]
-        count += 1
-        return f"{name}{between}{HIDDEN}"
-
     def dense(found: re.Match[str]) -> str:
         nonlocal count
         if not _random(found[0]):
@@ -63,15 +61,37 @@ def hide(text: str) -> tuple[str, int]:
         count += 1
         return HIDDEN
 
-    text = OPTION.sub(named, ASSIGNED.sub(named, text))
+    for pattern in (ASSIGNED, OPTION):
+        text, hidden = _hide_named(pattern, text)
+        count += hidden
     return DENSE.sub(dense, text), count
+
+
+def _hide_named(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
+    """Hide what follows a secret's name; after any other name the search goes on at once."""
+    shown, at, count = [], 0, 0
+    while name := pattern.search(text, at):
+        value = VALUE.match(text, name.end()) if _told(name[1]) else None
+        if value is None or not secret_name(name[1], value[0].strip("\\\"'.")):
+            shown.append(text[at : name.end()])
+            at = name.end()
+            continue
+        bracket = BRACKET.search(name[2])
+        rest = REST[bracket[0]].match(text, value.end()) if bracket else None
+        shown += [text[at : name.end()], HIDDEN]
+        at, count = (rest or value).end(), count + 1
+    return "".join([*shown, text[at:]]), count
 
 
 def secret_name(name: str, value: str) -> bool:
     """Whether `value` under this name has to be hidden; switches and sizes have not."""
-    if value in (HIDDEN, "null") or not NAME.search(name) or SWITCH.fullmatch(value):
+    if value in (HIDDEN, "null") or not _told(name) or SWITCH.fullmatch(value):
         return False
     return not ("TOKENS" in name.upper() and SIZE.fullmatch(value))
+
+
+def _told(name: str) -> bool:
+    return bool(NAME.search(name) or ALSO.search(name))
 
 
 def _random(word: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from coldproof.bundle import pack
 from coldproof.bundle.rewrite import Rewriter
 from coldproof.bundle.secrets import hide
 from coldproof.cli import main
@@ -271,6 +272,54 @@ def test_no_text_takes_long(piece: str) -> None:
 )
 def test_what_is_no_secret_stays(line: str) -> None:
     assert hide(line) == (line, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO: password=canary1",
+        "ERROR: password: canary1",
+        "env: DB_PASSWORD=canary1",
+        'msg="password=canary1"',
+        'config: {"password": "canary1"}',
+        "env: {'WANDB_API_KEY': 'canary1', 'PGPASS': 'canary2'}",
+        "non-default args: {'api_key': ['canary1', 'canary2'], 'port': 8123}",
+        "Namespace(port=1, api_key=['canary1', \"canary2\"], x=3)",
+        "secrets: {'A': 'canary1', 'B': 'canary2'} and on",
+        "--verbose --hf-token canary1",
+        "ansible_become_pass=canary1 ansible_become_password: canary2",
+    ],
+)
+def test_a_secrets_name_is_found_behind_another_name(line: str) -> None:
+    shown, hidden = hide(line)
+    assert "canary" not in shown
+    assert hidden >= 1
+    assert "8123" in shown or "port" not in line or "port=1" in shown
+
+
+def test_a_nodes_name_is_found_short_and_long() -> None:
+    rewriter = Rewriter(keep_names=False)
+    rewriter.learn(
+        ["canary-1.hpc.acme", "canary-2"],
+        [{"hostname": "canary7.corp.acme", "model": "acme-ai/canary-llm"}],
+    )
+    shown = rewriter.text(
+        "canary-1 up; canary-2.hpc.acme down, canary-2.jsonl; canary7, canary-llm of canary-2.0004"
+    )
+    assert "canary" not in shown
+    assert "acme" not in shown
+    assert shown.count("node-02") == 3
+    assert "node-02.jsonl" in shown
+    assert "node-01 up" in shown
+
+
+def test_a_bundle_is_never_over_its_limit(
+    campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack, "TOTAL_LIMIT", 200_000)
+    about = pack.bundle(campaign, keep_names=False).about
+    assert 100_000 < sum(one["bytes"] for one in about["members"]) <= 200_000
+    assert any("bytes in all" in one["reason"] for one in about["left_out"])
 
 
 def test_not_a_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
