@@ -14,6 +14,8 @@ from typing import Any
 
 # The agent writes 2 KiB at most.
 MOST_BYTES = 4096
+# More than any plan and any kernel has.
+MOST_STEPS, MOST_PID = 1_000_000, 1 << 32
 STATUS = re.compile(r'\{.*"coldproof\.status/1".*\}', re.DOTALL)
 BOOT = re.compile(r"^[0-9a-f]{8}-[0-9a-f-]{27}", re.MULTILINE)
 TIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -32,7 +34,7 @@ case $t in *'"needs": "turn"'*)
 esac"""
 STOP = """
 case $t in *{campaign}*)
-  printf %s {stop} >"$s/.stop.new" && mv "$s/.stop.new" "$s/stop.json";;
+  printf %s {stop} >"$s/.stop.new" && mv "$s/.stop.new" "$s/stop.json" && printf '\\nasked\\n';;
 esac"""
 # Between two answers: JSON escapes it, so that no status holds it.
 END = b"\x1e\n"
@@ -108,8 +110,9 @@ def read(text: str) -> dict[str, Any]:
 
     Returns:
         ``boot_id`` (empty: this is no answer), ``held`` (whether it has the campaign's folder),
-        ``status`` (None: there is none that is usable), ``wrong`` (the field because of which) and
-        ``alive`` (whether the agent that wrote the status lives, and on this boot).
+        ``asked`` (whether it was asked to stop just now), ``status`` (None: there is none that is
+        usable), ``wrong`` (the field because of which) and ``alive`` (whether the agent that wrote
+        the status lives, and on this boot).
     """
     boot = BOOT.search(text)
     found = STATUS.search(text)
@@ -122,6 +125,7 @@ def read(text: str) -> dict[str, Any]:
     return {
         "boot_id": boot[0] if boot else "",
         "held": re.search(r"^held\r?$", text, re.MULTILINE) is not None,
+        "asked": re.search(r"^asked\r?$", text, re.MULTILINE) is not None,
         "status": status,
         "wrong": field,
         "alive": alive,
@@ -140,8 +144,8 @@ def usable(text: str) -> tuple[dict[str, Any] | None, str]:
     for name, kind in kinds.items():
         if not isinstance(status.get(name), kind):
             return None, name
-    for name in ("step", "of", "pid"):
-        if type(status.get(name)) is not int or status[name] < 0:
+    for name, most in (("step", MOST_STEPS), ("of", MOST_STEPS), ("pid", MOST_PID)):
+        if type(status.get(name)) is not int or not 0 <= status[name] <= most:
             return None, name
     if status.get("needs") not in (None, "reboot", "turn"):
         return None, "needs"

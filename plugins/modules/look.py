@@ -69,6 +69,10 @@ held:
   description: Whether the node holds a folder of the campaign.
   returned: always
   type: bool
+asked:
+  description: Whether the agent was asked to stop just now.
+  returned: always
+  type: bool
 status:
   description: The agent's status (V(coldproof.status/1)). None if there is none that is usable.
   returned: always

@@ -132,6 +132,26 @@ def test_a_jump_host_is_passed_and_a_node_that_is_not_known_is_not_streamed(
         assert re.search(rf"^{name} +default/default (cold|warm) \d+/", done.stdout, re.M)
 
 
+def test_the_plan_is_shown_and_nothing_is_made_of_it(
+    fleet: Fleet, alone: Node, workplace: Path
+) -> None:
+    words = ("run", "--check", "-i", str(fleet.inventory(alone.name)), "-l", "gpu-nodes")
+    plan = rf"{alone.name}: {2 * REPEATS + 1} starts, about "
+    with Terminal(workplace, *words) as terminal:
+        assert terminal.end() == 0, terminal.raw[-4000:]
+    assert re.search(plan, terminal.raw)
+    done = call(workplace, *words, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["directory"], answer["nodes"], "error" in answer) == (None, {}, False)
+    assert re.match(plan, answer["plan"][0])
+    assert not alone.state.exists()
+    wrong = call(workplace, *words, "--json", "-e", "coldproof_modle=x")
+    assert wrong.returncode == 2
+    assert "coldproof_modle" in json.loads(wrong.stdout)["error"]["message"]
+    assert "coldproof_modle" in wrong.stderr
+
+
 def test_ctrl_c_leaves_the_node_measuring_which_can_be_stopped_and_resumed(
     fleet: Fleet, alone: Node, workplace: Path
 ) -> None:

@@ -76,7 +76,9 @@ def installed(make: Make, wheel: Path) -> Path:
 def lowest() -> list[str]:
     """The dependencies in the lowest versions that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return [re.sub(">=", "==", text) for text in project["dependencies"]]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    return [re.sub(">=", "==", text) for text in wanted]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import re
 
 from coldproof.bundle.rules import UUID
 from coldproof.names import CAMPAIGN
-from coldproof.variables.secrets import NAME, SIZE, SWITCH
+from coldproof.variables.secrets import SIZE, SWITCH, telling
 
 HIDDEN = "***"
 PRIVATE_KEY = re.compile(
@@ -29,7 +29,6 @@ OPTION = re.compile(r"""(?<![\w-])(--?[\w-]{1,80})(\s+)""")
 REST = {"[": re.compile(r"[^\]]{0,4000}"), "{": re.compile(r"[^}]{0,4000}"),
         "(": re.compile(r"[^)]{0,4000}")}  # fmt: skip
 BRACKET = re.compile(r"[\[{(](?=[\s\[{(]*$)")
-ALSO = re.compile(r"PASS$|PWD$", re.IGNORECASE)
 QUERY = re.compile(r"(?i)([?&](?:sig|signature|key|code|x-amz-[a-z-]+|x-goog-[a-z-]+)=)[^\s&'\"]+")
 FORMS = re.compile(
     r"hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{16,}"
@@ -71,7 +70,7 @@ def _hide_named(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
     """Hide what follows a secret's name; after any other name the search goes on at once."""
     shown, at, count = [], 0, 0
     while name := pattern.search(text, at):
-        value = VALUE.match(text, name.end()) if _told(name[1]) else None
+        value = VALUE.match(text, name.end()) if telling(name[1]) else None
         if value is None or not secret_name(name[1], value[0].strip("\\\"'.")):
             shown.append(text[at : name.end()])
             at = name.end()
@@ -85,13 +84,9 @@ def _hide_named(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
 
 def secret_name(name: str, value: str) -> bool:
     """Whether `value` under this name has to be hidden; switches and sizes have not."""
-    if value in (HIDDEN, "null") or not _told(name) or SWITCH.fullmatch(value):
+    if value in (HIDDEN, "null") or not telling(name) or SWITCH.fullmatch(value):
         return False
     return not ("TOKENS" in name.upper() and SIZE.fullmatch(value))
-
-
-def _told(name: str) -> bool:
-    return bool(NAME.search(name) or ALSO.search(name))
 
 
 def _random(word: str) -> bool:

@@ -1,6 +1,7 @@
 """One row a run as Parquet: flat columns of fixed types, phases nested, the evidence as JSON text.
 
-What a column means is what docs/formats.md says of the record's field of that name.
+What a column means is what docs/formats.md says of the record's field of that name, and
+docs/pandas.md of those that are named otherwise.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ COLUMNS: Mapping[str, tuple[type, Callable[[Run], Any]]] = {
     "engine_bytes": _in_record(int, "engine_files", "bytes"),
     "expected_bytes": _in_record(int, "bytes", "expected"),
     "read_bytes": _in_record(int, "bytes", "process_at_ready"),
+    "network_bytes": _in_record(int, "bytes", "network"),
     **{
         f"{part}_resident_before": _in_record(float, "residency", "before", part, "fraction")
         for part in PARTS

@@ -14,6 +14,9 @@ from coldproof.live.progress import reason
 from coldproof.live.session import INTERRUPTED, Session, Show
 
 STOPS = "stops after this pair"
+NOT_ASKED = (
+    " (coldproof_state_dir cannot be written by this user: give -e again as when it was begun)"
+)
 
 
 class Answers(Show):
@@ -51,14 +54,27 @@ def status(
 def stop(
     named: Path | None, inventory: Sequence[str], limit: str | None, words: Sequence[str]
 ) -> Answer:
-    """Ask each agent to stop, and say which will. The code is 1 if a node does not answer."""
+    """Ask each agent to stop, and say which will.
+
+    The code is 1 if a node does not answer, or one that is at work cannot be asked.
+    """
     folder, answers, code = _ask("stop", named, inventory, limit, words)
     rows = {name: _row(answers, name, folder.name) for name in _names(answers)}
+    deaf = [
+        name for name, one in rows.items() if one["at_work"] and not answers.looks[name]["asked"]
+    ]
+    for name in deaf:
+        why = shown(str(answers.looks[name].get("stderr") or "")).strip()
+        rows[name]["state"] = f"at work, and not asked to stop: {why or 'no reason was given'}"
     said = {
-        name: f"{STOPS} ({_said(one)})" if one["at_work"] else _said(one)
+        name: rows[name]["state"] + NOT_ASKED
+        if name in deaf
+        else f"{STOPS} ({_said(one)})"
+        if one["at_work"]
+        else _said(one)
         for name, one in rows.items()
     }
-    return _answer(folder.name, rows, said, code)
+    return _answer(folder.name, rows, said, code or int(bool(deaf)))
 
 
 def _answer(

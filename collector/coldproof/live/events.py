@@ -10,6 +10,8 @@ from coldproof.live.progress import POLLS, STREAM, Progress, reason
 
 # The task of the role report whose message is for the user.
 REPORT = "Show the report"
+# The task of the role preflight whose message is the plan, a line a node.
+PLAN = "Show what will be done"
 LOST = ("runner_on_failed", "runner_on_unreachable")
 
 
@@ -18,6 +20,7 @@ class Told:
 
     Attributes:
         directory: the campaign's folder; None: it is not open yet.
+        plan: what the playbook shows in the beginning, a line a node.
         report: what the playbook shows in the end.
     """
 
@@ -25,6 +28,7 @@ class Told:
         self.progress = Progress()
         self.directory: Path | None = None
         self.report = ""
+        self.plan: list[str] = []
 
     def event(self, event: dict[str, Any], now: float) -> dict[str, Any] | None:
         """Take an event in. Return the status in it if it is a look at a followed agent."""
@@ -45,6 +49,9 @@ class Told:
             self._answer(host, answer)
         if task.endswith(REPORT) and isinstance(result.get("msg"), str):
             self.report = result["msg"]
+        if task.endswith(PLAN):
+            told = result.get("msg")
+            self.plan = [str(one) for one in (told if isinstance(told, list) else [told])]
         return self._look(host, result, now) if looked(event) else None
 
     def streamed(self, host: str, status: dict[str, Any] | None, why: str, now: float) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -20,6 +20,8 @@ from coldproof.live.player import GRACE_S, Player, private_folder
 from coldproof.live.streams import Streams
 
 INTERRUPTED = 130
+# Events of what Ansible says beside its tasks.
+BESIDE = ("error", "warning", "verbose", "deprecated")
 TICK_S = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,16 +31,20 @@ class Show:
 
     Attributes:
         told: all that the session was told up to now.
+        said: what Ansible said beside its tasks: errors before the first one, say.
     """
 
     def __init__(self) -> None:
         self.told = Told()
+        self.said: list[str] = []
 
     def start(self) -> None:
         """Begin."""
 
-    def event(self, event: dict[str, Any], seen: dict[str, Any] | None, /) -> None:
-        """Show an event of the playbook, in which the status `seen` was."""
+    def event(self, event: dict[str, Any], _seen: dict[str, Any] | None, /) -> None:
+        """Show an event of the playbook, in which a status was seen; keep what Ansible says."""
+        if event.get("event") in BESIDE:
+            self.said += str(event.get("stdout") or "").splitlines()
 
     def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
         """Show what was streamed, or that nothing can be."""
@@ -61,6 +67,7 @@ class Session:
         self._playbook, self._arguments = playbook, list(arguments)
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._interrupts = 0
+        self._blind = ""
         self._log = log.Log(log.secrets_of(os.environ, arguments))
 
     def run(self) -> int:
@@ -76,7 +83,7 @@ class Session:
                 environment[VARIABLE] = str(exchange.folder)
             player = Player(self._playbook, self._arguments, environment, self._queue, artifacts)
             streams = Streams(exchange, lambda *said: self._queue.put(said))
-            self._show.start()
+            self._see(self._show.start)
             player.start()
             try:
                 self._follow(player, streams)
@@ -86,8 +93,10 @@ class Session:
                 exchange.close()
                 code = player.wait()
                 self._drain()
-                self._show.stop()
+                self._see(self._show.stop)
                 self._log.close()
+                for lost in filter(None, (self._blind, self._log.failed)):
+                    print(f"{lost}. The playbook was not touched by that.", file=sys.stderr)
         return INTERRUPTED if self._interrupts else code
 
     def _follow(self, player: Player, streams: Streams) -> None:
@@ -97,7 +106,7 @@ class Session:
             time.sleep(TICK_S)
             self._drain()
             streams.follow_wishes()
-            self._show.tick()
+            self._see(self._show.tick)
             if self._interrupts > handled:
                 handled, since = self._interrupts, since or time.monotonic()
                 player.interrupt() if handled == 1 else player.kill()
@@ -109,26 +118,39 @@ class Session:
             while True:
                 self._take(self._queue.get_nowait())
 
+    def _see(self, act: Callable[..., None], *words: Any) -> None:
+        """Have something shown. A view that fails is over; what is measured goes on."""
+        if self._blind:
+            return
+        try:
+            act(*words)
+        except Exception as error:
+            self._blind = f"The live view ended ({type(error).__name__}: {error})"
+            with contextlib.suppress(Exception):
+                self._show.stop()
+
     def _take(self, item: Any) -> None:
         now = time.monotonic()
         if isinstance(item, tuple):
             node, status, why = item
             self.told.streamed(node, status, why, now)
-            self._show.streamed(node, status)
+            self._see(self._show.streamed, node, status)
             return
         seen = self.told.event(item, now)
         if item.get("stdout"):
             self._log.add(str(item["stdout"]))
         if self.told.directory:
             self._log.open(self.told.directory)
-        self._show.event(item, seen)
+        self._see(self._show.event, item, seen)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         def interrupted(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
 
-        before = {number: signal.signal(number, interrupted) for number in SIGNALS}
+        # What is ignored, as by nohup, stays so.
+        heard = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, interrupted) for number in heard}
         try:
             yield
         finally:

@@ -52,17 +52,11 @@ class Terminal(Show):
         super().__init__()
         self._console = Console()
         self._screen = Screen(self._console)
-        self._errors: list[str] = []
         self._notes: set[str] = set()
 
     def start(self) -> None:
         """Begin to draw."""
         self._screen.start()
-
-    def event(self, event: dict[str, Any], _seen: dict[str, Any] | None, /) -> None:
-        """Keep what Ansible says beside its tasks: errors before the first one, say."""
-        if event.get("event") in ("error", "warning", "verbose", "deprecated"):
-            self._errors += str(event.get("stdout") or "").splitlines()
 
     def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
         """Say once above the table why a node is not streamed."""
@@ -78,11 +72,14 @@ class Terminal(Show):
         self._screen.draw(self.told.progress)
 
     def stop(self) -> None:
-        """Leave the last table, and print the report, or why there is none."""
-        self._screen.draw(self.told.progress, now=True)
-        self._screen.stop()
-        errors = "" if self.told.directory else "\n".join(self._errors[-20:])
-        say(*COLOURS.sub("", self.told.report or errors).splitlines())
+        """Leave the last table, and print the report, or the plan, or why there is neither."""
+        try:
+            self._screen.draw(self.told.progress, now=True)
+        finally:
+            self._screen.stop()
+        errors = "" if self.told.directory else "\n".join(self.said[-20:])
+        plan = "\n".join(self.told.plan)
+        say(*COLOURS.sub("", self.told.report or plan or errors).splitlines())
 
 
 def not_streamed(node: str, why: str) -> str:

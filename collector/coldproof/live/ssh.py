@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import paramiko
+from paramiko.hostkeys import InvalidHostKey
 
 TIMEOUT_S = 20.0
 # paramiko would wake ten times a second for each connection, to look whether it was closed.
@@ -180,11 +181,34 @@ def proxy_command(found: dict[str, list[str]], config: Sequence[str], host: str)
 
 @lru_cache(maxsize=64)
 def known_keys(files: tuple[str, ...]) -> paramiko.HostKeys:
-    """Return the host keys in these files; the ones that are not there are skipped."""
-    keys = paramiko.HostKeys()
+    """Return the host keys in these files.
+
+    Skipped are files that are not there, lines that paramiko cannot read, those of a certificate
+    authority, and keys that are revoked anywhere in them.
+    """
+    keys, revoked = paramiko.HostKeys(), set()
+    entries = []
     for path in files:
-        with contextlib.suppress(OSError, paramiko.SSHException):
-            keys.load(path)
+        try:
+            lines = Path(path).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(map(str.strip, lines), 1):
+            marker, _, rest = line.partition(" ") if line.startswith("@") else ("", "", line)
+            try:
+                entry = paramiko.hostkeys.HostKeyEntry.from_line(rest.strip(), number)
+            except (ValueError, LookupError, paramiko.SSHException, InvalidHostKey):
+                continue
+            if entry is None or entry.key is None or entry.hostnames is None:
+                continue
+            if marker == "@revoked":
+                revoked.add(entry.key.get_base64())
+            elif not marker:
+                entries.append(entry)
+    for entry in entries:
+        if entry.key.get_base64() not in revoked:
+            for name in entry.hostnames:
+                keys.add(name, entry.key.get_name(), entry.key)
     return keys
 
 

@@ -96,6 +96,8 @@ class Stream:
                 reason = str(error)
             except (OSError, EOFError, paramiko.SSHException) as error:
                 reason = f"its connection ended ({error or type(error).__name__})"
+            except Exception as error:  # of paramiko, of files it reads: no reason to say nothing
+                reason = f"{type(error).__name__}: {error}"
             if self._ended.is_set():
                 return
             self._exchange.forget(self.node)

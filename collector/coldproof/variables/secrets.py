@@ -14,6 +14,8 @@ NAME = re.compile(
     r"TOKEN(?!IZ)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|AUTH|API[-_]?KEY|[-_]KEY$|COOKIE",
     re.IGNORECASE,
 )
+# Of a text that is to be shown; PWD and the like are no secrets where a server is given them.
+ENDING = re.compile(r"PASS$|PWD$", re.IGNORECASE)
 IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 SWITCH = re.compile(r"|[01]|true|false|yes|no|on|off|none|auto", re.IGNORECASE)
 SIZE = re.compile(r"[0-9]+([.][0-9]+)?[kmg]?", re.IGNORECASE)
@@ -35,6 +37,11 @@ def find(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif NAME.search(name) and not SWITCH.fullmatch(value) and not _size(name, value):
             found[variable, name] = None
     return list(found)
+
+
+def telling(name: str) -> bool:
+    """Whether what stands under this name in some text is hidden rather than shown."""
+    return bool(NAME.search(name) or ENDING.search(name))
 
 
 def _size(name: str, value: str) -> bool:

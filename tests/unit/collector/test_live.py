@@ -6,6 +6,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from coldproof.live import last, log, places
 from coldproof.live.events import Told
 from coldproof.live.exchange import VARIABLE, Exchange, stale_s
 from coldproof.live.progress import Progress
+from coldproof.live.session import Session, Show
 from coldproof.live.table import picture, span
 
 CAMPAIGN = "20261123T215900Z-0123456789ab"
@@ -214,6 +216,64 @@ def test_the_log_waits_for_its_folder_and_holds_no_secret(tmp_path: Path) -> Non
     text = (tmp_path / log.FILE).read_text("utf-8")
     assert text == "begins with [redacted]\nand [redacted] in /home\n"
     assert (tmp_path / log.FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        '{"coldproof_engine_secrets": {"ANY": "hunter22"}, "x": 1}',
+        "a=1 HF_TOKEN=hunter22",
+        "ansible_become_pass=hunter22",
+        "[{db: {passphrase: hunter22}}]",
+    ],
+)
+def test_secrets_that_are_given_by_e_are_known_in_every_form(word: str) -> None:
+    assert "hunter22" in log.secrets_of({}, ["-e", word])
+
+
+def test_a_log_that_cannot_be_written_says_so_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / log.FILE).mkdir()
+    kept = log.Log([])
+    kept.add("before")
+    kept.open(tmp_path)
+    kept.add("after")
+    kept.close()
+    assert str(tmp_path / log.FILE) in kept.failed
+    full = log.Log([])
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / log.FILE).symlink_to("/dev/full")
+    full.open(tmp_path / "full")
+    full.add("lost")
+    full.close()
+    assert "No space left" in full.failed
+
+
+class Failing(Show):
+    """A view that fails at the first thing it is to show."""
+
+    stopped = 0
+
+    def tick(self) -> None:
+        raise OverflowError("timestamp out of range")
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+def test_a_view_that_fails_ends_and_the_playbook_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    book = tmp_path / "book.yml"
+    tasks = [{"command": "sleep 3"}, {"file": {"path": str(tmp_path / "over"), "state": "touch"}}]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    python = {"ansible_python_interpreter": sys.executable}
+    book.write_text(json.dumps([{**play, "vars": python}]))
+    show = Failing()
+    assert Session(str(book), ["-i", "localhost,"], show, stream=False).run() == 0
+    assert (tmp_path / "over").exists()
+    assert show.stopped == 1
+    assert "The live view ended (OverflowError: timestamp out of range)" in capsys.readouterr().err
 
 
 def campaign(folder: Path, command: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,27 @@ def test_words_that_ssh_does_not_take_are_said() -> None:
 
 def test_files_of_keys_that_are_not_there_know_nobody(tmp_path: Path) -> None:
     assert known_keys((str(tmp_path / "none"), str(tmp_path))).lookup("host") is None
+
+
+def test_lines_that_are_no_plain_host_key_are_passed_by_and_revoked_ones_heeded(
+    tmp_path: Path,
+) -> None:
+    public = {}
+    for name in ("good", "bad", "ca"):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
+        subprocess.run(words, check=True)
+        public[name] = " ".join((tmp_path / f"{name}.pub").read_text().split()[:2])
+    files = (tmp_path / "a", tmp_path / "b")
+    files[0].write_bytes(
+        f"@cert-authority *.acme {public['ca']}\n# a word\nnot a key\nhost broken AAAA\n".encode()
+        + b"\xff\xfe\n"
+        + f"good,[good]:2222 {public['good']}\nbad {public['bad']}\n".encode()
+    )
+    files[1].write_text(f"@revoked * {public['bad']}\n")
+    keys = known_keys(tuple(map(str, files)))
+    for host in ("good", "[good]:2222"):
+        found = keys.lookup(host)
+        assert found is not None
+        assert [f"{kind} {key.get_base64()}" for kind, key in found.items()] == [public["good"]]
+    assert keys.lookup("bad") is None
+    assert keys.lookup("x.acme") is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coldproof.looking import MOST_BYTES, read, script
+from coldproof.looking import MOST_BYTES, read, script, usable
 
 CAMPAIGN = "20261123T215900Z-0123456789ab"
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -33,11 +33,11 @@ def status(**fields: Any) -> dict[str, Any]:
     }
 
 
-def look(state: Path | str, home: Path | None = None) -> str:
+def look(state: Path | str, home: Path | None = None, *, stop: bool = False) -> str:
     """Returns what a look prints, by the shell that the plugin asks for."""
     environment = {**os.environ, "HOME": str(home)} if home else None
     done = subprocess.run(
-        ["/bin/sh", "-c", script(str(state), CAMPAIGN)],
+        ["/bin/sh", "-c", script(str(state), CAMPAIGN, stop=stop)],
         capture_output=True, check=False, timeout=60, env=environment,
     )  # fmt: skip
     return done.stdout.decode("utf-8", "surrogateescape")
@@ -53,7 +53,8 @@ def test_an_agent_that_lives(tmp_path: Path) -> None:
     written = status()
     seen = read(look(put(tmp_path / "st ate's", json.dumps(written) + "\n")))
     assert seen == {
-        "boot_id": BOOT, "held": True, "status": written, "wrong": "", "alive": True
+        "boot_id": BOOT, "held": True, "asked": False, "status": written, "wrong": "",
+        "alive": True
     }  # fmt: skip
 
 
@@ -76,9 +77,31 @@ def test_an_agent_that_nobody_reaped_is_not_alive(tmp_path: Path) -> None:
         os.waitpid(child, 0)
 
 
+def test_an_agent_was_asked_to_stop_only_if_that_was_written(tmp_path: Path) -> None:
+    # As the agent writes it.
+    at_work = put(tmp_path / "s", json.dumps(status(), sort_keys=True))
+    assert read(look(at_work, stop=True))["asked"]
+    assert json.loads((at_work / "stop.json").read_text()) == {"campaign": CAMPAIGN}
+    done = put(tmp_path / "done", json.dumps(status(done=True), sort_keys=True))
+    assert not read(look(done, stop=True))["asked"]
+    deaf = put(tmp_path / "deaf", json.dumps(status(), sort_keys=True))
+    (deaf / ".stop.new").mkdir()  # as where this user may not write
+    seen = read(look(deaf, stop=True))
+    assert seen["alive"]
+    assert not seen["asked"]
+
+
+@pytest.mark.parametrize("field", ["step", "of", "pid"])
+def test_numbers_that_no_plan_and_no_kernel_has_are_not_usable(field: str) -> None:
+    for wrong in (-1, 10**18, 10**400, True, "1"):
+        assert usable(json.dumps(status(**{field: wrong}))) == (None, field)
+
+
 def test_a_node_that_holds_nothing(tmp_path: Path) -> None:
     seen = read(look(tmp_path))
-    assert seen == {"boot_id": BOOT, "held": False, "status": None, "wrong": "", "alive": False}
+    assert seen == {
+        "boot_id": BOOT, "held": False, "asked": False, "status": None, "wrong": "", "alive": False
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "sudo: a password is required\n", "\n", "x" * 5000])

@@ -23,6 +23,7 @@ PLANTED = (
     ".venv/bin/python", ".demo/state/status.json", ".ansible/x.yml", ".mypy_cache/x.json",
     "reports/20260101T000000Z-0123456789ab/campaign.json", "tests/unit/x.py", "dist/x.whl",
     "plugins/action/__pycache__/x.pyc", "bench/x.py", "coldproof-fleet-0.0.1.tar.gz",
+    "fleet/hosts.yml", "venv/bin/python", "env/bin/python", "policy.yml", "runs.parquet", "x.prom",
 )  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
