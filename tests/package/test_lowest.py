@@ -9,13 +9,15 @@ import pytest
 from tests.package.conftest import Make
 from tests.package.tree import run
 
+# What the tests need beside it.
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "pexpect", "prometheus-client")
 TESTS = ("tests/unit/collector", "tests/unit/plugins")
 
 
 @pytest.fixture(scope="module")
 def programs(make: Make, wheel: Path, lowest: list[str]) -> Path:
     """`bin` of an environment with the lowest versions of all that is required."""
-    return make(str(wheel), *lowest, "pytest", "pytest-timeout", "hypothesis", "jsonschema")
+    return make(str(wheel), *lowest, *TOOLS)
 
 
 def test_the_main_job_runs(programs: Path, empty: Path, inventory: Path) -> None:
