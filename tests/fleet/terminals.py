@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -54,18 +54,32 @@ def call(
 
 
 class Terminal:
-    """A command of coldproof on a terminal. `shots` are its screens, each different one once."""
+    """A command of coldproof on a terminal. `shots` are its screens, each different one once.
 
-    def __init__(self, directory: Path, *words: str, **more: str) -> None:
+    Args:
+        directory: where it is called.
+        words: its words after the command.
+        command: what it is called by.
+        env: its whole environment; left out: as of the checkout, and `more`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *words: str,
+        command: Sequence[str] = COMMAND,
+        env: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> None:
         self._screen = pyte.Screen(COLUMNS, LINES)
         self._stream = pyte.Stream(self._screen)
         self.raw = ""
         self.shots: list[str] = []
         self._child = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *words],
+            command[0],
+            [*command[1:], *words],
             cwd=str(directory),
-            env=environment(directory, **more),
+            env=dict(environment(directory, **more) if env is None else env),
             dimensions=(LINES, COLUMNS),
             encoding="utf-8",
             codec_errors="replace",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from tests.fleet.models import write_model
+from tests.fleet.nodes import Fleet
+from tests.fleet.terminals import Terminal
 from tests.package.conftest import Make
 from tests.package.tree import PLACE, files_of, run
 
@@ -62,6 +68,38 @@ def test_the_playbook_is_found_by_its_full_name(
     assert "coldproof.fleet.measure" in said
     assert "FAILED - RETRYING" not in said
     assert (empty / "reports/latest/storage_load_bench.md").is_file()
+
+
+def test_the_live_table_of_three_nodes_by_ssh(
+    installed: Path, empty: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    fleet.variables = {
+        "coldproof_engine": "reference", "coldproof_model": "random-32m", "coldproof_repeats": 8,
+        "coldproof_max_model_len": 2048, "coldproof_node_drained": True,
+    }  # fmt: skip
+    names = ("gpu-01", "gpu-02", "gpu-03")
+    environment = {
+        "HOME": str(empty.parent / "home"), "PATH": f"{installed}:/usr/bin:/bin", "TERM": "xterm",
+        "LANG": "C.UTF-8",
+    }  # fmt: skip
+    try:
+        for name in names:
+            node = fleet.add(name)
+            node.variables["coldproof_model_path"] = str(write_model(node.folder / "models/m"))
+        words = ("run", "-i", str(fleet.inventory()), "-l", "gpu-nodes")
+        command = [str(installed / "coldproof")]
+        with Terminal(empty, *words, command=command, env=environment) as terminal:
+            assert terminal.end() == 0, terminal.raw[-4000:]
+        for name in names:
+            row = re.compile(rf"^{name} +\d+/\d+ .*stream$", re.MULTILINE)
+            assert any(row.search(shot) for shot in terminal.shots), terminal.shots
+        print(max(terminal.shots, key=lambda shot: shot.count("stream")))
+        assert "3 of 3 nodes done" in terminal.raw
+        said = run(empty, "coldproof", "status", programs=installed, home=empty.parent / "home")
+        assert all(re.search(rf"^{name} .*done$", said, re.MULTILINE) for name in names)
+    finally:
+        fleet.stop()
 
 
 def test_an_editable_installation_uses_the_checkout(make: Make, tree: Path, empty: Path) -> None:
