@@ -10,7 +10,8 @@ from tests.package.conftest import Make
 from tests.package.tree import run
 
 # What the tests need beside it.
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "pexpect", "prometheus-client")
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "pexpect", "prometheus-client",
+         "ansible-builder")  # fmt: skip
 TESTS = ("tests/unit/collector", "tests/unit/plugins")
 
 
