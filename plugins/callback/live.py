@@ -41,6 +41,15 @@ NO_HOSTS = 4
 FOLLOWING_S = 0.5
 
 
+def follows(task: Any) -> bool:
+    """Tells whether a task follows agents, by the variable that it registers.
+
+    `register` is that variable's name, and from ansible-core 2.21 on a mapping by such names.
+    """
+    registers = getattr(task, "register", None)
+    return FOLLOWED in registers if isinstance(registers, dict) else registers == FOLLOWED
+
+
 class CallbackModule(Default):  # type: ignore[misc]
     """The default callback with a line for each answer of the followed agents."""
 
@@ -59,14 +68,13 @@ class CallbackModule(Default):  # type: ignore[misc]
         By default it does a thousand times a second, at each of them: for a hundred nodes that
         costs more than following them.
         """
-        follows = task.register == FOLLOWED
-        least = FOLLOWING_S if follows else 0.0
+        least = FOLLOWING_S if follows(task) else 0.0
         constants.DEFAULT_INTERNAL_POLL_INTERVAL = max(least, self._interval)
         super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_retry(self, result: Any) -> None:
         """Prints where a followed agent stands; other tasks are retried as usual."""
-        if getattr(result.task, "register", None) != FOLLOWED:
+        if not follows(result.task):
             super().v2_runner_retry(result)
             return
         status = status_in(str(result.result.get("stdout") or ""))

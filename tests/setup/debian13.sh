@@ -40,7 +40,8 @@ git -C "$here" ls-files -z --cached --others --exclude-standard |
     tar -C "$here" --null --files-from=- --ignore-failed-read -cf - | tar -C "$root/src" -xf -
 
 # In namespaces of their own, so that nothing is left mounted or running. The root is mounted on
-# itself, because the agent looks for the mount on which a file lies.
+# itself, because the agent looks for the mount on which a file lies. Their first process stays this
+# shell, which takes leave of orphans: an agent that was killed would else never be gone.
 # shellcheck disable=SC2016 # for the shell in there
 exec unshare --mount --pid --fork --kill-child sh -c '
     root=$1
@@ -49,6 +50,7 @@ exec unshare --mount --pid --fork --kill-child sh -c '
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
     mount --rbind /dev "$root/dev"
-    exec chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} sh -c "cd /src && exec \"\$@\"" _ "$@"
+    exit $?
 ' _ "$root" "$@"
