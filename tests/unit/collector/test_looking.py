@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from coldproof.looking import MOST_BYTES, read, script, usable
+from coldproof.looking import MOST_BYTES, MOST_PID, MOST_STEPS, read, script, usable
 
 CAMPAIGN = "20261123T215900Z-0123456789ab"
+SCHEMA = Path(__file__).resolve().parents[3] / "schemas/status.schema.json"
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
 
 
@@ -179,3 +180,13 @@ def test_a_turn_is_given_to_an_agent_that_asks_for_one(
         assert sorted(path.name for path in state.iterdir()) == [
             "campaigns", "status.json", "turn.json"
         ]  # fmt: skip
+
+
+def test_the_schema_has_the_bounds_of_the_reader() -> None:
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    for name, most in (("step", MOST_STEPS), ("of", MOST_STEPS), ("pid", MOST_PID)):
+        assert name in schema["required"]
+        assert (schema["properties"][name]["minimum"], schema["properties"][name]["maximum"]) == (
+            0,
+            most,
+        )
