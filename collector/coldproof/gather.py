@@ -57,6 +57,31 @@ class Gathered:
             if node.status not in ("complete", "unlisted") or name not in with_runs
         ]
 
+    @property
+    def complete(self) -> list[str]:
+        """The nodes that are complete and of which a run is there, sorted."""
+        with_runs = {run.node for run in self.runs}
+        return [
+            name
+            for name, node in self.nodes.items()
+            if node.status == "complete" and name in with_runs
+        ]
+
+    @cached_property
+    def left_out(self) -> Mapping[str, str]:
+        """How much was left out of a node's files, and the first of it; not safe to print.
+
+        What was left out may be a start that failed.
+        """
+        told: dict[str, str] = {}
+        counts = self.exclusions.counts()
+        for one in self.exclusions.listed():
+            where = f"{one.file} line {one.line}" if one.line else one.file
+            if one.node and one.node not in told:
+                first = ": ".join(part for part in (where, one.field, one.reason) if part)
+                told[one.node] = f"{counts[one.node]} left out of its files (first: {first[:300]})"
+        return told
+
 
 def gather_campaign(folder: Path) -> Gathered:
     """Return what the campaign folder `folder` holds.

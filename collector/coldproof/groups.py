@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 from coldproof.pairs import Pair, Unpaired, pair_up
@@ -175,6 +175,11 @@ class Entry:
             return runs
         return [run for run in runs if group.concerns(run)]
 
+    @cached_property
+    def strays(self) -> Sequence[Run]:
+        """The failed starts that concern none of the groups: of another engine's version, say."""
+        return [run for run in self.failed if not any(group.concerns(run) for group in self.groups)]
+
     def unsettled_in(self, group: Group | None) -> bool:
         """Whether the last prime start that concerns `group` still changed the caches."""
         return _unsettled(self.concerning(self.primes, group))
@@ -185,12 +190,21 @@ def _unsettled(primes: Iterable[Run]) -> bool:
     return any(run.compile_changed is True and not run.fresh_caches for run in last.values())
 
 
-def entries(runs: Iterable[Run], plan: Planned = NOTHING) -> list[Entry]:
-    """Return one entry for each node, tier and variant, sorted; `plan` says which have no cold."""
+def entries(
+    runs: Iterable[Run], plan: Planned = NOTHING, complete: Collection[str] = ()
+) -> list[Entry]:
+    """Return one entry for each node, tier and variant, sorted.
+
+    `plan` says which have no cold start, and which there ought to be on nodes that are `complete`:
+    those have an entry without any run where they are missing.
+    """
     known = completed(runs)
     places: dict[Place, list[Run]] = {}
     for run in known:
         places.setdefault(Place(run.node, run.tier, run.variant), []).append(run)
+    for node in complete:
+        for tier, variant in product(plan.tiers, plan.prewarms):
+            places.setdefault(Place(node, tier, variant), [])
     storage = shared_storage(known)
     return [
         _entry(
@@ -201,24 +215,6 @@ def entries(runs: Iterable[Run], plan: Planned = NOTHING) -> list[Entry]:
         )
         for place in sorted(places)
     ]
-
-
-def odd_manifests(found: Sequence[Entry]) -> dict[str, list[Place]]:
-    """Return the places by manifest if they differ, without the manifest of most places.
-
-    Empty if all are the same. If no manifest holds more than half of the places, all are odd.
-    """
-    places: dict[str, list[Place]] = {}
-    for entry in found:
-        for manifest in sorted({group.manifest for group in entry.groups if group.manifest}):
-            places.setdefault(manifest, []).append(entry.place)
-    if len(places) < 2:
-        return {}
-    counts = Counter({manifest: len(where) for manifest, where in places.items()})
-    common, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-    if 2 * count > sum(counts.values()):
-        places.pop(common)
-    return dict(sorted(places.items()))
 
 
 def _order(run: Run) -> tuple[str, int, str]:

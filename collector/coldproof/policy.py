@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -18,6 +19,7 @@ SCHEMA = "coldproof.policy/1"
 DEFAULT = "default_policy.yml"
 MOST_BYTES = 1 << 20
 MOST_SECONDS = 86_400.0
+WILD = re.compile(r"[*?\[]")
 TOP = ("schema", "service_classes", "max_missing_nodes", "replicas", "rollout", "startup")
 CLASS = ("name", "title", "cold_start_s", "warm_start_s", "required", "tiers", "variants")
 
@@ -39,6 +41,19 @@ class ServiceClass:
         return any(fnmatchcase(tier, pattern) for pattern in self.tiers) and any(
             fnmatchcase(variant, pattern) for pattern in self.variants
         )
+
+    def unmeasured(self, places: Collection[tuple[str, str]]) -> list[str]:
+        """Return the tiers and variants that the class names and that no (tier, variant) has.
+
+        Patterns are left out: they name whatever there is.
+        """
+        told = (("tier", self.tiers, 0), ("variant", self.variants, 1))
+        return [
+            f"{kind} {name}"
+            for kind, names, part in told
+            for name in names
+            if not WILD.search(name) and not any(place[part] == name for place in places)
+        ]
 
 
 @dataclass(frozen=True)

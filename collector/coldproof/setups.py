@@ -42,24 +42,27 @@ def completed(runs: Iterable[Run]) -> list[Run]:
     """Return the runs, with what a CSV's row leaves out where the other runs leave no doubt.
 
     The row holds the manifest's first digits and no version of the engine. They are completed
-    if all that begins with these digits is one manifest, and if the same campaign started one
-    version of the same engine on that node; else they stay as they are, apart from the others.
+    if all that begins with these digits on that node is one manifest, and if the same campaign
+    started one version of the same engine there; else they stay as they are, apart from the others.
     """
     known = list(runs)
-    manifests: dict[str, set[str]] = {}
+    manifests: dict[tuple[str, str], set[str]] = {}
     versions: dict[tuple[str, str, str], set[str]] = {}
     for run in known:
         if run.manifest and len(run.manifest) > MANIFEST_PREFIX:
-            manifests.setdefault(run.manifest[:MANIFEST_PREFIX], set()).add(run.manifest)
+            key = (run.node, run.manifest[:MANIFEST_PREFIX])
+            manifests.setdefault(key, set()).add(run.manifest)
         if run.engine_version:
             versions.setdefault(_installation(run), set()).add(run.engine_version)
     return [_complete(run, manifests, versions) for run in known]
 
 
 def _complete(
-    run: Run, manifests: dict[str, set[str]], versions: dict[tuple[str, str, str], set[str]]
+    run: Run,
+    manifests: dict[tuple[str, str], set[str]],
+    versions: dict[tuple[str, str, str], set[str]],
 ) -> Run:
-    manifest = _only(manifests.get(run.manifest)) if run.manifest else None
+    manifest = _only(manifests.get((run.node, run.manifest))) if run.manifest else None
     version = None
     if run.engine and not run.engine_version and split_run_id(run.run_id):
         version = _only(versions.get(_installation(run)))

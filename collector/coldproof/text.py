@@ -16,10 +16,12 @@ ENTITIES = str.maketrans(
     | {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 )
 EMPHASIS = re.compile(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
-SECRET_NAME = re.compile(r"(?i)token|secret|password|passwd|api[_-]?key|credential")
+SECRET_NAME = re.compile(r"(?i)token(?!iz)|secret|password|passwd|api[_-]?key|credential")
 SECRET_PAIR = re.compile(
-    r"(?i)([\w-]*(?:token|secret|password|passwd|api[_-]?key|credential)[\w-]*)(\s*[=:]\s*|\s+)(\S+)"
+    rf"(?i)([\w-]*(?:{SECRET_NAME.pattern.removeprefix('(?i)')})[\w-]*)(\s*[=:]\s*|\s+)(\S+)"
 )
+COUNTED = re.compile(r"(?i)tokens")  # --max-num-batched-tokens 8k is no secret
+COUNT = re.compile(r"(?i)[0-9]+([.][0-9]+)?[kmg]?")
 HIDDEN = "[redacted]"
 
 
@@ -51,7 +53,14 @@ def cell(text: str | None, limit: int = LIMIT) -> str:
 
 def redact(text: str) -> str:
     """Return a command line with the values after words like token or api-key hidden."""
-    return SECRET_PAIR.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}", text)
+    return SECRET_PAIR.sub(
+        lambda found: (
+            found[0]
+            if COUNTED.search(found[1]) and COUNT.fullmatch(found[3])
+            else f"{found[1]}{found[2]}{HIDDEN}"
+        ),
+        text,
+    )
 
 
 def fence(text: str) -> list[str]:

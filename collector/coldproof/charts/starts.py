@@ -177,6 +177,9 @@ def _legend(name: str, points: Mapping[Place, Sequence[_Point]], axis: Axis) -> 
 def _footnotes(found: Sequence[Entry], without: Sequence[str]) -> list[str]:
     cut = sum(len(entry.abandoned) for entry in found)
     lines = [f"{plural(cut, 'start')} cut short or never made: not drawn."] if cut else []
+    untimed = sum(run.elapsed_s is None for entry in found for run in entry.failed)
+    if untimed:
+        lines.append(f"{plural(untimed, 'start')} failed after an unknown time: not drawn.")
     if without:
         lines.append(f"Nodes without any start: {listing([words(one, 40) for one in without])}.")
     return lines

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from coldproof.compare.facts import differences, facts_of
+from coldproof.compare.facts import differences, facts_of, told
 from coldproof.gather import Gathered
 from coldproof.groups import PAIRS_NEEDED, Entry, Group, Place, entries
 from coldproof.runs import Run
@@ -15,17 +15,26 @@ from coldproof.text import plural
 FASTER, SLOWER, SAME = "faster", "slower", "same"
 NOT_COMPARABLE, INSUFFICIENT = "not comparable", "insufficient evidence"
 VERDICTS = (SLOWER, FASTER, SAME, NOT_COMPARABLE, INSUFFICIENT)
-SHOWN = 100  # characters of a fact in a reason
 
 
 @dataclass(frozen=True)
 class Side:
-    """One campaign's starts of a place and mode: proven ones, and the failed ones beside them."""
+    """One campaign's starts of a place and mode: proven ones, and the failed ones beside them.
+
+    `tried` counts all that were made. A first start counts among the cold ones, or among the warm
+    ones where none is cold by plan: without it there is none of the others.
+    """
 
     group: Group
     summary: Summary
     failed: Sequence[Run]
+    tried: int
     enough: bool
+
+    @property
+    def failing(self) -> float:
+        """The failed ones of those that were made, a fraction."""
+        return len(self.failed) / self.tried if self.tried else 0.0
 
 
 @dataclass(frozen=True)
@@ -58,22 +67,37 @@ def compare(base: Gathered, new: Gathered, across: frozenset[str] = frozenset())
     for place in sorted(before.keys() | after.keys()):
         for mode in ("cold", "warm"):
             rows += _place(place, mode, before.get(place), after.get(place), across)
+    rows = [_doubted(row, base, new) for row in rows]
     seen = {row.place.node for row in rows}
     rows += [_absent(node, base, new) for node in sorted({*base.nodes, *new.nodes} - seen)]
     return sorted(rows, key=lambda row: (row.place, row.mode))
+
+
+def _doubted(row: Row, base: Gathered, new: Gathered) -> Row:
+    """Return a row without its verdict where a failed start may have been left out of the input."""
+    node = row.place.node
+    told = [
+        f"{name}: {gathered.left_out[node]}"
+        for name, gathered in (("base", base), ("new", new))
+        if node in gathered.left_out
+    ]
+    if not told or row.verdict == NOT_COMPARABLE:
+        return row
+    why = "; ".join([*told, *([row.why] if row.why else [])])
+    return replace(row, verdict=row.verdict if row.verdict == SLOWER else INSUFFICIENT, why=why)
 
 
 def _place(
     place: Place, mode: str, before: Entry | None, after: Entry | None, across: frozenset[str]
 ) -> list[Row]:
     old, fresh = _sides(before, mode), _sides(after, mode)
+    modes = _modes(after, mode)
+    failed = [run for run in (after.failed if after else ()) if run.mode in modes]
     if not old and not fresh:
-        failed = [run for run in (after.failed if after else ()) if run.mode == mode]
         why = f"no proven {mode} start in either{_told(failed)}"
         planned = after is not None and after.warm_only and mode == "cold"
         return [] if planned else [Row(place, mode, None, None, INSUFFICIENT, why)]
     if not fresh:
-        failed = [run for run in (after.failed if after else ()) if run.mode == mode]
         verdict = SLOWER if failed else NOT_COMPARABLE
         why = f"no proven {mode} start in the new campaign{_told(failed)}"
         return [Row(place, mode, side, None, verdict, why) for side in old]
@@ -90,17 +114,24 @@ def _place(
 def _sides(entry: Entry | None, mode: str) -> list[Side]:
     """Return the groups of a place that have starts of `mode`, each warm one once."""
     found: dict[str, Side] = {}
+    modes = _modes(entry, mode)
     for group in entry.groups if entry else ():
         summary = group.cold_s if mode == "cold" else group.warm_s
         if entry is None or summary is None:
             continue
         enough = group.sufficient or (entry.warm_only and summary.n >= PAIRS_NEEDED)
-        failed = [run for run in entry.concerning(entry.failed, group) if run.mode == mode]
-        side = Side(group, summary, failed, enough)
+        failed = [run for run in entry.concerning(entry.failed, group) if run.mode in modes]
+        tried = [run for run in entry.concerning(entry.attempts, group) if run.mode in modes]
+        side = Side(group, summary, failed, len(tried), enough)
         key = repr((group.circumstances.setup, facts_of(group, mode)))
         if key not in found or (enough and not found[key].enough):
             found[key] = side
     return list(found.values())
+
+
+def _modes(entry: Entry | None, mode: str) -> tuple[str, ...]:
+    first = "warm" if entry is not None and entry.warm_only else "cold"
+    return (mode, "prime") if mode == first else (mode,)
 
 
 def _nearest(
@@ -111,14 +142,24 @@ def _nearest(
     choices = [(differences(facts_of(one.group, mode), mine, across), one) for one in old]
     apart, base = min(choices, key=lambda choice: (len(choice[0]), not choice[1].enough))
     if apart:
-        why = "; ".join(f"{name}: {a[:SHOWN]} in base, {b[:SHOWN]} in new" for name, a, b in apart)
+        why = "; ".join(told(name, a, b) for name, a, b in apart)
         return Row(place, mode, base, side, NOT_COMPARABLE, why)
     return Row(place, mode, base, side, *_judge(base, side))
 
 
 def _judge(base: Side, new: Side) -> tuple[str, str]:
-    if new.failed and not base.failed:
-        return SLOWER, f"a start failed that did not in base{_told(new.failed)}"
+    failed = "".join(
+        f"; {len(one.failed)} of {plural(one.tried, 'start')} failed in {name}{_named(one.failed)}"
+        for name, one in (("base", base), ("new", new))
+        if one.failed
+    )
+    verdict, why = _by_time(base, new)
+    if new.failing > base.failing:
+        return SLOWER, f"more starts failed than in base{failed}"
+    return verdict, f"{why}{failed}".removeprefix("; ")
+
+
+def _by_time(base: Side, new: Side) -> tuple[str, str]:
     if not (base.enough and new.enough):
         counts = f"{len(base.group.pairs)} and {len(new.group.pairs)}"
         return INSUFFICIENT, f"{counts} proven pairs of {PAIRS_NEEDED} in base and new"
@@ -127,18 +168,17 @@ def _judge(base: Side, new: Side) -> tuple[str, str]:
         return SAME, f"less than {100 * EFFECT_FLOOR:.0f} % or {EFFECT_FLOOR_S:.0f} s apart"
     if b.low <= a.high and a.low <= b.high:
         return SAME, "no difference shown: the ranges overlap"
-    verdict = SLOWER if b.median > a.median else FASTER
-    if new.failed:
-        return verdict, f"starts failed in both{_told(new.failed)}"
-    return verdict, ""
+    return (SLOWER if b.median > a.median else FASTER), ""
 
 
 def _told(failed: Sequence[Run]) -> str:
-    if not failed:
-        return ""
+    return f"; failed: {_named(failed).removeprefix(': ')}" if failed else ""
+
+
+def _named(failed: Sequence[Run]) -> str:
     first = failed[0]
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-    return f"; failed: {first.run_id[:200]} ({first.outcome}){more}"
+    return f": {first.run_id[:200]} ({first.outcome}){more}"
 
 
 def _absent(node: str, base: Gathered, new: Gathered) -> Row:

@@ -12,9 +12,10 @@ from coldproof.fleet.drift import Drift, drift
 from coldproof.fleet.families import Family, families
 from coldproof.fleet.findings import Finding, Unknown, findings
 from coldproof.fleet.hardware import Hardware, hardware_classes
+from coldproof.fleet.manifests import odd_manifests
 from coldproof.fleet.outliers import Judgement, Outlier, judge
 from coldproof.gather import Gathered
-from coldproof.groups import Entry, Group, Place, entries, odd_manifests
+from coldproof.groups import Entry, Group, Place, entries
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Fleet:
 
 def look(gathered: Gathered) -> Fleet:
     """Return what a campaign shows of its fleet."""
-    found = entries(gathered.runs, gathered.planned)
+    found = entries(gathered.runs, gathered.planned, gathered.complete)
     hardware = hardware_classes(gathered.runs)
     kin = families(found, hardware)
     own, silent = findings(gathered.runs)

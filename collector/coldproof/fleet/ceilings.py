@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coldproof.groups import Group
-from coldproof.runs import Run, dig
+from coldproof.runs import Run, dig, seconds
 from coldproof.stats import Summary, summarise
 
 SPREAD = 1.3  # two sweeps further apart measure the moment, not the storage
 SWEEPS_READ = 16
 MOST_BYTES_PER_S = 1e15
 UNMEASURED = "not measured"
+BEATEN = "a start or a reading before one read faster than the ceiling's sweeps"
+COLD_SHARE = 0.01  # of a set that was evicted, what may be left of it in memory
 LOADER_BOUND = 0.5  # a loader that uses less leaves most of the storage idle
 STORAGE_BOUND = 0.8
 
@@ -51,14 +53,40 @@ class Use:
 
 
 def ceilings(runs: Iterable[Run]) -> dict[tuple[str, str], Ceiling]:
-    """Return the ceiling by (node, tier), from the last record that holds one."""
+    """Return the ceiling by (node, tier), from the last record that holds one.
+
+    It is in doubt for all that lies on the tier where anything read its weights faster.
+    """
     last: dict[tuple[str, str], Run] = {}
+    fastest: dict[tuple[str, str], float] = {}
     for run in runs:
-        if isinstance(run.record.get("ceiling"), Mapping):
-            key = (run.node, run.tier)
-            if key not in last or last[key].order < run.order:
-                last[key] = run
-    return {key: _ceiling(run.record["ceiling"]) for key, run in last.items()}
+        key = (run.node, run.tier)
+        fastest[key] = max(fastest.get(key, 0.0), *_read(run))
+        if isinstance(run.record.get("ceiling"), Mapping) and (
+            key not in last or last[key].order < run.order
+        ):
+            last[key] = run
+    found = {key: _ceiling(run.record["ceiling"]) for key, run in last.items()}
+    return {key: _beaten(one, fastest[key]) for key, one in found.items()}
+
+
+def _read(run: Run) -> Iterable[float]:
+    """Yield how fast a start, or the reading before it, got its weights from cold storage."""
+    yield 0.0
+    size = number(dig(run.record, "weights", "bytes"))
+    if size and run.weights_s and run.proven and run.mode == "cold":
+        yield size / run.weights_s
+    took = seconds(dig(run.record, "prewarm", "weights", "seconds"))
+    left = seconds(dig(run.record, "prewarm", "weights", "left"))
+    read = number(dig(run.record, "prewarm", "weights", "bytes"))
+    if took and read and left is not None and left <= COLD_SHARE:
+        yield read / took
+
+
+def _beaten(one: Ceiling, fastest: float) -> Ceiling:
+    if one.doubt is not None or one.bytes_per_s is None or fastest <= one.bytes_per_s:
+        return one
+    return Ceiling(one.bytes_per_s, BEATEN)
 
 
 def use_of(group: Group, known: Mapping[tuple[str, str], Ceiling]) -> Use:
@@ -68,11 +96,8 @@ def use_of(group: Group, known: Mapping[tuple[str, str], Ceiling]) -> Use:
     rates = [size / run.weights_s for run in group.cold if size and run.weights_s]
     achieved = summarise(rates)
     best = ceiling.bytes_per_s
-    doubt = ceiling.doubt
-    if doubt is None and best is not None and achieved is not None and achieved.high > best:
-        doubt = "a cold start read faster than the ceiling's sweeps"
-    if doubt is not None or best is None:
-        return Use(ceiling, achieved, None, None, doubt or UNMEASURED)
+    if ceiling.doubt is not None or best is None:
+        return Use(ceiling, achieved, None, None, ceiling.doubt or UNMEASURED)
     fraction = achieved.median / best if achieved else None
     return Use(ceiling, achieved, fraction, size / best if size else None, None)
 

@@ -73,7 +73,10 @@ def findings(runs: Sequence[Run]) -> tuple[list[Finding], list[Unknown]]:
         if told is None and not dig(run.record, "storage", "network"):
             unknown.append(Unknown("PCIe link of the storage", node))
         found += [Finding(*one, node, tier) for one in told or ()]
-        found += [Finding(*one, node, tier) for one in _memory(run.record) or ()]
+        room = _memory(run.record)
+        if room is None:
+            unknown.append(Unknown("whether memory keeps the weights warm", node))
+        found += [Finding(*one, node, tier) for one in room or ()]
     found += _caches(runs)
     return sorted(set(found)), sorted(set(unknown))
 

@@ -70,6 +70,25 @@ def storage_of(run: Run) -> Storage:
     )
 
 
+def kernels(runs: Iterable[Run]) -> list[str]:
+    """Return the kernels that some starts recorded, sorted; not safe to print."""
+    found = (dig(run.record, "host", "kernel") for run in runs)
+    return sorted({one for one in found if isinstance(one, str) and one})
+
+
+def drivers(runs: Iterable[Run]) -> list[str]:
+    """Return the GPU drivers that some starts recorded, sorted; not safe to print."""
+    lists = (dig(run.record, "gpu", "devices") for run in runs)
+    return sorted(
+        {
+            str(one["driver"])
+            for devices in lists
+            for one in (devices if isinstance(devices, list) else [])
+            if isinstance(one, Mapping) and one.get("driver")
+        }
+    )
+
+
 def _bytes(run: Run) -> int:
     return _whole(dig(run.record, "host", "mem_total_bytes"))
 

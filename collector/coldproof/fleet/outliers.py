@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from coldproof.fleet.families import Family, Member
-from coldproof.fleet.scatter import FEWEST_STARTS, Series, scores
+from coldproof.fleet.scatter import FEWEST_STARTS, Apart, Series, scores
 from coldproof.groups import Group
 from coldproof.runs import Run
 from coldproof.stats import Summary, beyond_floor, summarise, summarise_without
@@ -36,11 +36,15 @@ class PhaseShift:
 
 @dataclass(frozen=True)
 class Outlier:
-    """A node that is off: its own starts, its family's node medians, the score and its limit."""
+    """A node that is off: its own starts, its family's node medians, the score and its limit.
+
+    `median` is that of its starts with the `failed` ones counted as longer than all.
+    """
 
     member: Member
     mode: str
     own: Summary
+    median: float
     others: Summary
     failed: int
     score: float
@@ -50,11 +54,7 @@ class Outlier:
     @property
     def difference(self) -> float:
         """Seconds from the others' median; positive means slower, infinite means failed."""
-        return (
-            math.inf
-            if math.isinf(self.score) and self.failed
-            else (self.own.median - self.others.median)
-        )
+        return self.median - self.others.median
 
 
 @dataclass(frozen=True)
@@ -135,19 +135,29 @@ def _mode(members: Sequence[Member], mode: str, limit: float) -> list[Outlier]:
         )
         for member in able
     ]
-    medians = sorted(one.median for one in series)
+    medians = sorted(one.median for one in series if not math.isinf(one.median))
+    apart = Apart(series)
     phases: _PhaseTable | None = None  # of all nodes, made when the first outlier needs it
     found = []
     for member, one, score in zip(able, series, scores(series), strict=True):
         if abs(score) <= limit:
             continue
-        own, others = summarise(one.values), summarise_without(medians, one.median)
+        own, others = summarise(one.values), _others(medians, one.median)
         if own is None or others is None or not beyond_floor(one.median, others.median):
+            continue
+        if not apart.stands(one, others.median, score):
             continue
         phases = phases or _PhaseTable([_phases(starts(other.group)) for other in able])
         shift = phases.shift(_phases(starts(member.group)), math.copysign(1.0, score))
-        found.append(Outlier(member, mode, own, others, one.failed, score, limit, shift))
+        found.append(
+            Outlier(member, mode, own, one.median, others, one.failed, score, limit, shift)
+        )
     return found
+
+
+def _others(medians: Sequence[float], own: float) -> Summary | None:
+    """Return the finite medians of the other nodes; none if there is none."""
+    return summarise(medians) if math.isinf(own) else summarise_without(medians, own)
 
 
 class _PhaseTable:

@@ -8,6 +8,7 @@ alone knows nothing in a small fleet.
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections.abc import Sequence
@@ -40,19 +41,50 @@ def scores(series: Sequence[Series]) -> list[float]:
     """Return for each node its signed distance from the centre in units of scatter.
 
     The centre is the median of the nodes; of two nodes it is the faster one. Infinite for a node
-    whose failed starts reach its median, and where nodes without any scatter differ. Each series
-    needs at least two values.
+    whose failed starts reach its median, which is no part of the centre, and where nodes without
+    any scatter differ. Each series needs at least two values.
     """
     logs = [_log(one.median) for one in series]
+    usable = [log for log in logs if not math.isinf(log)]
     within = statistics.median(_within(one.values) for one in series)
-    centre = statistics.median(logs) if len(logs) > 2 else min(logs, default=0.0)
+    centre = statistics.median(usable) if len(usable) > 2 else min(usable, default=0.0)
     between = 0.0
-    if len(logs) > 2:
-        between = MAD_TO_SIGMA * statistics.median(_apart(mine, centre) for mine in logs)
+    if len(usable) > 2:
+        between = MAD_TO_SIGMA * statistics.median(abs(mine - centre) for mine in usable)
     return [
-        _ratio(_signed(mine, centre), max(within * median_error(len(one.values)), between))
+        math.inf
+        if math.isinf(mine)
+        else _ratio(mine - centre, max(within * median_error(len(one.values)), between))
         for mine, one in zip(logs, series, strict=True)
     ]
+
+
+class Apart:
+    """Whether no start of a node could as well be another node's, as far as they show.
+
+    A start that takes one of two ways, so that one phase is now short and now long, makes a node
+    whose starts all took the long one look slow. So the start of a node that is nearest to the
+    others' median must be further from it than starts of one node differ among themselves: than
+    the ranges of all others, but for a sixth of them.
+    """
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self._ranges = sorted(_range(one) for one in series if not math.isinf(one.median))
+
+    def stands(self, one: Series, centre: float, way: float) -> bool:
+        """Tell it of a node that is slower than the others' median (faster if `way` < 0)."""
+        if math.isinf(one.median):
+            return True
+        place = bisect.bisect_left(self._ranges, _range(one))
+        others = len(self._ranges) - 1
+        at = others - 1 - others // 6
+        widest = self._ranges[at + (at >= place)]
+        nearest = min(one.values) - centre if way > 0 else centre - max(one.values)
+        return nearest > widest
+
+
+def _range(one: Series) -> float:
+    return max(one.values) - min(one.values)
 
 
 def range_to_sigma(count: int) -> float:
@@ -74,14 +106,6 @@ def _within(values: Sequence[float]) -> float:
 
 def _log(value: float) -> float:
     return math.log(max(value, LEAST_S))
-
-
-def _signed(mine: float, centre: float) -> float:
-    return 0.0 if mine == centre else mine - centre
-
-
-def _apart(mine: float, centre: float) -> float:
-    return abs(_signed(mine, centre))
 
 
 def _ratio(distance: float, scale: float) -> float:

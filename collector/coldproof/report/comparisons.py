@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.families import Family
@@ -31,7 +31,7 @@ def tiers_and_variants(fleet: Fleet, demo: str) -> list[str]:
     lines = []
     for node, groups in by_node.items():
         for axis in ("tier", "variant"):
-            for kept, members in _along(groups, axis).items():
+            for kept, members in _along(groups, axis):
                 same = axis == "tier" and not all(
                     alone[node, group.place.tier] for group in members
                 )
@@ -60,17 +60,31 @@ def _family(fleet: Fleet, family: Family, demo: str) -> str:
     )
 
 
-def _along(groups: Sequence[Group], axis: str) -> Mapping[str, list[Group]]:
-    """Return groups that differ only in `axis`, by the name of the other one."""
+def _along(groups: Sequence[Group], axis: str) -> Iterator[tuple[str, list[Group]]]:
+    """Yield groups that differ only in `axis`, with the name of the other one.
+
+    Of a variant it is its own affair whether it has compile caches at all, but not what is in them.
+    """
     found: dict[tuple[object, ...], list[Group]] = {}
+    filled = {
+        (group.place.tier, group.circumstances.compile)
+        for group in groups
+        if group.circumstances.compile != "disabled"
+    }
     for group in groups:
         place, held = group.place, group.circumstances
         kept = place.variant if axis == "tier" else place.tier
         scope = None if axis == "tier" else held.scope  # each tier has its own rule of proof
+        caches = held.compile
+        if axis == "variant" and caches == "disabled":
+            states = sorted(state for tier, state in filled if tier == place.tier)
+            caches = "hit" if "hit" in states or not states else states[0]
         key = (kept, held.setup, held.manifest, held.concurrency if axis == "variant" else None,
-               held.method, scope)  # fmt: skip
+               held.method, scope, caches)  # fmt: skip
         found.setdefault(key, []).append(group)
-    return {str(key[0]): members for key, members in found.items() if len(members) > 1}
+    for same, members in found.items():
+        if len(members) > 1:
+            yield str(same[0]), members
 
 
 def _ranked(

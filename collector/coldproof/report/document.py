@@ -18,7 +18,7 @@ def document(gathered: Gathered, published: Published, code: int) -> dict[str, A
 
     Factor, effect and storage's share are null with fewer than three pairs.
     """
-    found = entries(gathered.runs, gathered.planned)
+    found = entries(gathered.runs, gathered.planned, gathered.complete)
     return {
         "schema": SCHEMA,
         "campaign": gathered.name,

@@ -18,8 +18,9 @@ from coldproof.text import cell, listing, plural
 RULE = (
     "A node is an outlier if it is further from its family's median than the oddest node of an "
     "identical fleet of that size is in 99 % of cases (simulated), and at least "
-    f"{100 * EFFECT_FLOOR:.0f} % and {EFFECT_FLOOR_S:.0f} s off. A family is of one hardware "
-    "class, kind of storage, tier, variant, scope and concurrency."
+    f"{100 * EFFECT_FLOOR:.0f} % and {EFFECT_FLOOR_S:.0f} s off, and its nearest start further off "
+    "than starts of one node differ among themselves. A family is of one hardware class, kind of "
+    "storage, tier, variant, scope and concurrency."
 )
 FAMILIES_LISTED = 100
 NAMES_LISTED = 10
@@ -43,8 +44,15 @@ def outlier_bullets(fleet: Fleet) -> list[str]:
     """Return a bullet of the verdict for each outlier."""
     demo = f"{DEMO}: " if fleet.gathered.demo else ""
     return [
-        f"- {demo}**{cell(one.member.node)} is an outlier**: {told(one)}" for one in fleet.outliers
+        f"- {demo}**{cell(one.member.node)} is {_called(one)}**: {told(one)}"
+        for one in fleet.outliers
     ]
+
+
+def _called(one: Outlier) -> str:
+    """Of two nodes nobody knows which is the odd one, unless its starts fail."""
+    two = one.others.n == 1 and not math.isinf(one.difference)
+    return "unlike the only other node of its family" if two else "an outlier"
 
 
 def told(outlier: Outlier) -> str:
@@ -58,8 +66,14 @@ def told(outlier: Outlier) -> str:
         )
     way = "slower" if outlier.difference > 0 else "faster"
     share = abs(outlier.difference) / others.median if others.median else math.inf
+    counted = (
+        f" with {plural(outlier.failed, 'failed start')} counted as longer than all"
+        if outlier.failed
+        else ""
+    )
     return (
-        f"{place}, {outlier.mode}: {in_seconds(abs(outlier.difference))} s ({100 * share:.0f} %) "
+        f"{place}, {outlier.mode}{counted}: "
+        f"{in_seconds(abs(outlier.difference))} s ({100 * share:.0f} %) "
         f"{way}, {outlier.own.seconds()} against {_of_nodes(outlier)}, "
         f"{_times(outlier.score)} the scatter (limit {outlier.limit:.1f}).{_reason(outlier)}"
     )
@@ -152,11 +166,15 @@ def _drifts(fleet: Fleet) -> list[str]:
     return [f"Drift within the campaign ({len(fleet.drifts)}):", "", *map(_drift, fleet.drifts)]
 
 
+def _chance(one: Drift) -> str:
+    return f"{100 * one.chance:.1f} %" if one.chance >= 0.001 else "below 0.1 %"
+
+
 def _drift(one: Drift) -> str:
     way = "longer" if one.seconds > 0 else "shorter"
     return (
-        f"- {where(one.group.place)}: cold starts grew {in_seconds(abs(one.seconds))} s {way} from "
-        f"the first pair to the last (n={one.n}, chance {100 * one.chance:.1f} %): something "
+        f"- {where(one.group.place)}: cold starts became {in_seconds(abs(one.seconds))} s {way} "
+        f"from the first pair to the last (n={one.n}, chance {_chance(one)}): something "
         "changed meanwhile (heat, other load, a filling device), so its median stands for no "
         "single state."
     )

@@ -18,7 +18,7 @@ from coldproof.report.judge import (
 from coldproof.report.limits import model
 from coldproof.report.overview import DEMO, where
 from coldproof.report.tables import table
-from coldproof.stats import summarise
+from coldproof.stats import EFFECT_FLOOR_S, summarise
 from coldproof.text import plural
 
 LARGE_SHARE = 0.5
@@ -62,7 +62,13 @@ def interpretation(fleet: Fleet) -> list[str]:
         ]
     budgets = ", ".join(f"{budget.use} at most {budget.seconds:.0f} s" for budget in BUDGETS)
     rows = [
-        [_label(entry, group), *(meets(budget, entry, group) for budget in BUDGETS)]
+        [
+            _label(entry, group),
+            *(
+                meets(budget, entry, group, gathered.left_out.get(entry.place.node, ""))
+                for budget in BUDGETS
+            ),
+        ]
         for entry, group in pairs
     ]
     lines += [
@@ -90,29 +96,45 @@ def _advice(group: Group) -> str:
     """Return the sentence an SRE would write.
 
     The bound is the whole cache effect: engine files lie on storage too, whatever their phases.
+    What of it is storage is the weights' part alone; of the rest nobody knows.
     """
     warm, share, gain = group.warm_s, group.share, group.most_gain
     if not shows_effect(group):
-        return "In an SRE's words: do not spend on storage or prewarming for this; look elsewhere."
+        return _no_effect(group)
     floor = f"the warm start's {warm.seconds()} remain" if warm else "the rest remains"
     if gain is None:
         return f"In an SRE's words: warm caches help, what storage adds is unknown; {floor}."
     bound = f"at most {gain.percent()} of the cold start"
-    if share is not None:
-        bound += f", of which the weights are {share.percent()}"
-    if gain.median >= LARGE_SHARE:
+    if share is None:
+        bound += "; what of it the weights are was not recorded"
+    elif share.median <= 0:
+        bound += "; of the weights' phase none of it was shown"
+    else:
+        bound += f"; the weights alone are {share.percent()} of the cold start"
+    if share is not None and share.median >= LARGE_SHARE:
         return (
             "In an SRE's words: most of this cold start is waiting for storage, so faster storage "
             f"or prewarming pays off; the gain is {bound}, and {floor}."
         )
     if gain.median >= SMALL_SHARE:
         return (
-            "In an SRE's words: storage is a part of this cold start, not most of it; faster "
-            f"storage or prewarming wins {bound}, and {floor}."
+            "In an SRE's words: warm caches save a part of this cold start; faster storage or "
+            f"prewarming wins {bound}. What is not in the weights phase need not be storage; "
+            f"{floor}."
         )
     return (
         "In an SRE's words: this start is not slow because of storage; faster storage wins "
-        f"{bound}, so cut the phases that are as long when warm, since {floor}."
+        f"{bound}; so cut the phases that are as long when warm, since {floor}."
+    )
+
+
+def _no_effect(group: Group) -> str:
+    effect = group.effect
+    if effect is not None and effect.high <= max(group.resolution_s, EFFECT_FLOOR_S):
+        return "In an SRE's words: do not spend on storage or prewarming for this; look elsewhere."
+    return (
+        "In an SRE's words: the pairs disagree on whether warm caches help, so nothing is said of "
+        "storage or prewarming; measure more pairs."
     )
 
 

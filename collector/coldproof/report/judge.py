@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from coldproof.fleet.hardware import drivers, kernels
 from coldproof.groups import PAIRS_NEEDED, Entry, Group, Place
 from coldproof.policy import default_policy
 from coldproof.runs import Run
@@ -33,10 +34,11 @@ BUDGETS = tuple(
 )
 
 
-def meets(budget: Budget, entry: Entry, group: Group) -> str:
-    """Say whether every proven cold start of `group` is within `budget`.
+def meets(budget: Budget, entry: Entry, group: Group, left_out: str = "") -> str:
+    """Say whether every proven cold start of `group` is within `budget`; safe to print.
 
-    A failed start would have taken longer than any budget: one is enough to forbid `yes`.
+    A failed start would have taken longer than any budget: one is enough to forbid `yes`. It may
+    be in what was `left_out` of the node's files.
     """
     cold = group.cold_s
     if cold is None or not group.sufficient:
@@ -47,6 +49,8 @@ def meets(budget: Budget, entry: Entry, group: Group) -> str:
         return f"no: {_failed_of(entry, group)} failed"
     if cold.high > budget.seconds:
         return f"not reliably: slowest {in_seconds(cold.high)} s of {cold.n}"
+    if left_out:
+        return f"{INSUFFICIENT}: {cell(left_out)}"
     return f"yes: slowest {in_seconds(cold.high)} s of {cold.n}"
 
 
@@ -80,9 +84,20 @@ def flags(entry: Entry, group: Group | None, odd: Collection[Place], mixed: bool
         count = len(entry.concerning(others, group))
         found += [f"{count} {name}"] if count else []
     runs = [*group.cold, *group.warm] if group is not None else []
+    found += several(runs)
     remarks = Counter(flag for run in runs for flag in set(run.flags))
     found += [f"{cell(flag, 60)} ({count})" for flag, count in sorted(remarks.items())[:6]]
     return "; ".join(found) or "none"
+
+
+def several(runs: Sequence[Run]) -> list[str]:
+    """Name what ought to be one over the starts of a row and is not; safe to print."""
+    found = []
+    for what, told in (("kernel", kernels(runs)), ("driver", drivers(runs))):
+        if len(told) > 1:
+            named = listing([cell(one, 60) for one in told])
+            found.append(f"starts of {len(told)} {what}s in one: {named}")
+    return found
 
 
 def outcomes(runs: Sequence[Run]) -> list[tuple[str, int]]:
@@ -155,7 +170,9 @@ def effect_sentence(group: Group) -> str:
     effect, factor, share = group.effect, group.factor, group.share
     if effect is None or not shows_effect(group):
         span = effect.seconds() if effect else "none"
-        return f"No cache effect shown: cold - warm is {span}, not above 0 in every pair."
+        clock = in_seconds(group.resolution_s)
+        least = f"above the clock's {clock} s" if group.resolution_s else "above 0"
+        return f"No cache effect shown: cold - warm is {span}, not {least} in every pair."
     times = f": cold takes {factor.factor()} as long as warm" if factor else ""
     weights = group.weights_effect
     storage = (

@@ -51,11 +51,19 @@ def verdicts(fleet: Fleet, off: Sequence[str] = ()) -> list[str]:
             lines.append(f"- {demo}{where(entry.place)}: {text}{note}")
         if not entry.groups:
             lines.append(f"- {demo}{where(entry.place)}: {_without_proof(entry)}")
+        elif entry.strays:
+            lines.append(f"- {demo}{where(entry.place)}: {_stray(entry)}")
+    doubted = [f"- {demo}{cell(node)}: {left_out(fleet, node)}" for node in gathered.left_out]
     missing = [f"- {demo}{cell(name)}: {reason}" for name, reason in absent(gathered)]
     if not lines and not missing:
         return [f"- {demo}insufficient evidence: this campaign has neither nodes nor runs."]
-    first = [*nodes(fleet, demo), *off, *missing]
+    first = [*nodes(fleet, demo), *off, *missing, *doubted]
     return [*first, *lines, *tiers_and_variants(fleet, demo)]
+
+
+def left_out(fleet: Fleet, node: str) -> str:
+    """Say that what was left out of a node's files may have been a failed start; safe to print."""
+    return f"{cell(fleet.gathered.left_out[node])}; a start that failed may be among it."
 
 
 def absent(gathered: Gathered) -> list[tuple[str, str]]:
@@ -86,6 +94,8 @@ def comparison_table(fleet: Fleet) -> str:
     rows: list[list[str]] = []
     for entry in found:
         rows += [_row(fleet, entry, group) for group in entry.groups]
+        if entry.groups and entry.strays:
+            rows.append(_bare_row(entry, _stray(entry)))
         if not entry.groups and not entry.unproven:
             rows.append(_bare_row(entry, flags(entry, None, odd, False)))
         if entry.unproven:
@@ -189,6 +199,11 @@ def _unproven_row(entry: Entry) -> list[str]:
     return [*_names(entry.place), "-", *cells, "-", "-", "-", "-", "-", text]
 
 
+def _stray(entry: Entry) -> str:
+    told = ", ".join(f"{count} failed ({name})" for name, count in outcomes(entry.strays))
+    return f"started otherwise than the rows of numbers, and never proven: {told}; no budget is met"
+
+
 def _without_proof(entry: Entry) -> str:
     counts = {
         "unproven": len(entry.unproven), "refuted": len(entry.refuted),
@@ -197,6 +212,8 @@ def _without_proof(entry: Entry) -> str:
     }  # fmt: skip
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     starts = len(entry.attempts) + len(entry.abandoned)
+    if not starts:
+        return f"{INSUFFICIENT}: the plan asks for it, and no start of it was fetched."
     none = (
         f"{WARM_ONLY}; no proven warm start"
         if entry.warm_only

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from coldproof.fleet.analysis import Fleet
+from coldproof.fleet.ceilings import COLD_SHARE
 from coldproof.groups import PAIRS_NEEDED, Group, Place
 from coldproof.report.overview import DEMO, where
 from coldproof.runs import Run, dig, seconds
 from coldproof.stats import Summary, in_seconds, summarise
 from coldproof.text import cell
 
-COLD_SHARE = 0.01
 NOTE = (
     "Before each start of these variants all files were evicted and then read into memory. Bought: "
     "the median cold start of the same settings less the median start after the reading. In "
@@ -20,49 +21,88 @@ NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class Gain:
+    """Seconds that pre-warming takes off a start of a place, medians; told by ranges apart."""
+
+    place: Place
+    seconds: float
+
+
 def prewarming(fleet: Fleet) -> list[str]:
     """Return the section: a bullet for each place that pre-warmed; nothing without one."""
-    plan = fleet.gathered.planned
     demo = f"{DEMO}: " if fleet.gathered.demo else ""
+    lines = [
+        f"- {demo}{where(place)}: {_told(own, twins, twin)}"
+        for place, own, twins, twin in _prewarmed(fleet)
+    ]
+    return [NOTE, "", *lines] if lines else []
+
+
+def gains(fleet: Fleet) -> list[Gain]:
+    """Return what pre-warming was measured to win; places where it won nothing are left out."""
+    found = []
+    for place, own, twins, _ in _prewarmed(fleet):
+        starts = own[0].warm_s if len(own) == 1 and _readings(own[0]) else None
+        held = _cold_of(own[0], twins) if starts else None
+        cold = held.cold_s if held else None
+        if starts and cold and cold.low > starts.high:
+            found.append(Gain(place, cold.median - starts.median))
+    return found
+
+
+def _prewarmed(
+    fleet: Fleet,
+) -> Iterator[tuple[Place, Sequence[Group], Sequence[Group], str | None]]:
+    """Yield each place that pre-warmed, its groups, those of its twin without it, and the twin."""
+    plan = fleet.gathered.planned
     groups = {
         entry.place: [group for group in entry.groups if group.cold or group.warm]
         for entry in fleet.entries
     }
-    lines = []
     for place, own in groups.items():
-        if not plan.prewarms.get(place.variant):
-            continue
-        twin = plan.twins.get(place.variant)
-        other = Place(place.node, place.tier, twin) if twin else None
-        told = _told(own, groups.get(other, []) if other else [], twin)
-        lines.append(f"- {demo}{where(place)}: {told}")
-    return [NOTE, "", *lines] if lines else []
+        if plan.prewarms.get(place.variant):
+            twin = plan.twins.get(place.variant)
+            other = Place(place.node, place.tier, twin) if twin else None
+            yield place, own, groups.get(other, []) if other else [], twin
+
+
+def _readings(group: Group) -> list[float]:
+    """Return the seconds of the reading before each start; none if one is not known or too few."""
+    found = [took for run in group.warm for took in [_seconds(run)] if took is not None]
+    return found if PAIRS_NEEDED <= len(group.warm) == len(found) else []
+
+
+def _cold_of(own: Group, twins: Sequence[Group]) -> Group | None:
+    """Return the group of cold starts to hold it against, if there is one and only one."""
+    able = [group for group in twins if _alike(group, own) and len(group.cold) >= PAIRS_NEEDED]
+    return able[0] if len(able) == 1 else None
 
 
 def _told(own: Sequence[Group], twins: Sequence[Group], twin: str | None) -> str:
     if len(own) != 1 or len(own[0].warm) < PAIRS_NEEDED:
         most = max((len(group.warm) for group in own), default=0)
         return f"insufficient evidence ({most} proven starts of {PAIRS_NEEDED} in one setup)."
-    warm, starts = own[0].warm, own[0].warm_s
-    readings = [took for run in warm for took in [_seconds(run)] if took is not None]
+    warm, starts, readings = own[0].warm, own[0].warm_s, _readings(own[0])
     reading = summarise(readings)
-    if starts is None or reading is None or reading.n < len(warm):
+    if starts is None or reading is None:
         return "insufficient evidence: a reading was not recorded, or not from cold storage."
     text = f"reading {_size(warm[-1])} took {reading.seconds()}; the start after it "
     text += f"{starts.seconds()}"
-    able = [group for group in twins if _alike(group, own[0]) and len(group.cold) >= PAIRS_NEEDED]
-    cold = able[0].cold_s if len(able) == 1 else None
-    if cold is None:
+    held = _cold_of(own[0], twins)
+    cold = held.cold_s if held else None
+    if held is None or cold is None:
         return f"{text}. No cold starts of the same settings to hold it against."
     text += (
-        f", where a cold start of {cell(twin)} (scope {cell(able[0].scope)}) takes "
-        f"{cold.seconds()}. "
+        f", where a cold start of {cell(twin)} (scope {cell(held.scope)}) takes {cold.seconds()}. "
     )
     both = summarise(
         took + run.load_s
         for took, run in zip(readings, warm, strict=True)
         if run.load_s is not None
     )
+    if starts.low > cold.high:
+        return f"{text}After it a start took longer: pre-warming bought nothing here."
     if cold.low <= starts.high or both is None:
         return f"{text}Their ranges overlap: pre-warming buys nothing that was measured here."
     return (

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.families import Family, Member
 from coldproof.fleet.outliers import PHASES_READ, Outlier
-from coldproof.groups import PAIRS_NEEDED, Entry, Group
+from coldproof.groups import PAIRS_NEEDED, Entry
 from coldproof.report.judge import shows_effect
+from coldproof.report.prewarming import gains
+from coldproof.review.alternatives import Action, alternatives
 from coldproof.runs import WEIGHTS_PHASE
 from coldproof.stats import EFFECT_FLOOR_S, Summary, in_seconds, summarise
 from coldproof.text import plural
@@ -19,21 +20,16 @@ LISTED = 12
 UNATTRIBUTED = "unattributed"
 
 
-@dataclass(frozen=True)
-class Action:
-    """One thing to change: at most how many seconds of a start it wins (None: it comes first).
-
-    `text` is not safe to print.
-    """
-
-    where: str
-    seconds: float | None
-    text: str
-
-
 def actions(fleet: Fleet) -> list[Action]:
     """Return what to change, the first thing first; equal input gives an equal order."""
-    found: list[Action] = []
+    found = [
+        Action(node, None, f"make the node complete: it is {fleet.gathered.nodes[node].status}")
+        for node in fleet.gathered.incomplete
+    ]
+    found += [
+        Action(node, None, f"find out what was damaged: {told}")
+        for node, told in fleet.gathered.left_out.items()
+    ]
     for entry in fleet.entries:
         found += _blocking(entry)
     for family in fleet.families:
@@ -41,7 +37,16 @@ def actions(fleet: Fleet) -> list[Action]:
         found += _storage(fleet, family)
         found += _floor(family)
     found += [_outlier(one) for one in fleet.outliers if one.difference > 0]
-    found += _alternatives(fleet)
+    found += alternatives(fleet)
+    found += [
+        Action(
+            f"{one.place.node}, {one.place.inside}",
+            one.seconds,
+            f"pre-warm on deploy: measured here, it takes {in_seconds(one.seconds)} s off a start; "
+            "the reading before it takes its own time",
+        )
+        for one in gains(fleet)
+    ]
     worth = [one for one in found if one.seconds is None or one.seconds >= EFFECT_FLOOR_S]
     return sorted(
         worth, key=lambda one: (-math.inf if one.seconds is None else -one.seconds, one.where,
@@ -96,13 +101,16 @@ def _first_beyond(member: Member) -> float | None:
 
 def _storage(fleet: Fleet, family: Family) -> Iterable[Action]:
     able = [member.group for member in family.members if member.group.sufficient]
-    gain = _over(group.weights_effect for group in able if shows_effect(group))
-    if gain is not None:
+    effects = [group.effect for group in able if group.effect and shows_effect(group)]
+    if effects:
+        most = max(effect.high for effect in effects)
+        weights = _over(group.weights_effect for group in able if shows_effect(group))
+        alone = f" (the weights phase alone: {weights.seconds()})" if weights else ""
         yield Action(
             _label(family),
-            gain.median,
-            f"prewarm the weights, or read them from faster storage: it wins at most "
-            f"{gain.seconds()} of a cold start",
+            most,
+            "prewarm the files, or read them from faster storage: it wins at most the whole "
+            f"difference between cold and warm, {in_seconds(most)} s of a start{alone}",
         )
     loader = summarise(
         weights.median - use.floor_s
@@ -154,51 +162,12 @@ def _outlier(one: Outlier) -> Action:
     seconds = None if math.isinf(gain) else gain
     said = f"{in_seconds(gain)} s slower" if seconds is not None else "failing"
     phase = f", mostly in the phase {one.shift.name!r}" if one.shift else ""
+    what = "look at the nodes, of which one is odd" if one.others.n == 1 else "repair the node"
     return Action(
         f"{member.node}, {member.group.place.inside}",
         seconds,
-        f"repair the node: its {one.mode} starts are {said} than its class's{phase}",
+        f"{what}: its {one.mode} starts are {said} than its class's{phase}",
     )
-
-
-def _alternatives(fleet: Fleet) -> Iterable[Action]:
-    """Tiers and variants of one node that start faster than another, beyond their ranges."""
-    wins: dict[tuple[str, str], list[float]] = {}
-    for entry in _by_node(fleet.entries):
-        for slow in entry:
-            for fast in entry:
-                won = _gain(fast, slow)
-                if won is not None:
-                    key = (slow.place.inside, fast.place.inside)
-                    wins.setdefault(key, []).append(won)
-    for (slow_name, fast_name), gains in sorted(wins.items()):
-        gain = summarise(gains)
-        if gain is not None:
-            yield Action(
-                slow_name,
-                gain.median,
-                f"start from {fast_name} instead: cold starts take {gain.seconds()} less on the "
-                "same nodes",
-            )
-
-
-def _by_node(entries: Sequence[Entry]) -> list[list[Group]]:
-    nodes: dict[str, list[Group]] = {}
-    for entry in entries:
-        if len(entry.groups) == 1 and entry.groups[0].sufficient:
-            nodes.setdefault(entry.place.node, []).append(entry.groups[0])
-    return list(nodes.values())
-
-
-def _gain(fast: Group, slow: Group) -> float | None:
-    """Seconds won by `fast`, if only tier or only variant differs and the ranges do not overlap."""
-    differing = (fast.place.tier != slow.place.tier) + (fast.place.variant != slow.place.variant)
-    mine, its = fast.cold_s, slow.cold_s
-    if differing != 1 or mine is None or its is None or mine.high >= its.low:
-        return None
-    if fast.manifest != slow.manifest or fast.scope != slow.scope:
-        return None
-    return its.median - mine.median
 
 
 def _over(summaries: Iterable[Summary | None]) -> Summary | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coldproof.fleet.analysis import Fleet
@@ -12,7 +12,7 @@ from coldproof.policy import Policy, ServiceClass
 from coldproof.report.overview import absent
 from coldproof.runs import Run
 from coldproof.stats import in_percent, in_seconds
-from coldproof.text import plural
+from coldproof.text import cell, plural
 
 MEETS, FAILS = "meets", "fails"
 INSUFFICIENT, NOT_JUDGED = "insufficient evidence", "not judged"
@@ -54,7 +54,7 @@ def assess(fleet: Fleet, policy: Policy) -> list[Assessment]:
             if budget is None:
                 continue
             found += [
-                _family(service, mode, budget, family)
+                _family(service, mode, budget, family, fleet.gathered.left_out)
                 for family in fleet.families
                 if service.applies(family.kin.tier, family.kin.variant)
                 and (mode == "warm" or _has_cold(family))
@@ -62,7 +62,8 @@ def assess(fleet: Fleet, policy: Policy) -> list[Assessment]:
             found += [
                 _bare(service, mode, budget, entry)
                 for entry in fleet.entries
-                if service.applies(entry.place.tier, entry.place.variant) and not entry.groups
+                if service.applies(entry.place.tier, entry.place.variant)
+                and (not entry.groups or entry.strays)
             ]
     return found
 
@@ -73,29 +74,41 @@ def missing_nodes(fleet: Fleet) -> list[tuple[str, str]]:
 
 
 def outcome(
-    assessments: Sequence[Assessment], missing: int, policy: Policy
+    fleet: Fleet, assessments: Sequence[Assessment], policy: Policy
 ) -> tuple[str, list[str]]:
     """Return the verdict over all required classes, and why it is not `meets`; safe to print.
 
-    A fail outweighs missing evidence. A required class that nothing was held against has none.
+    A fail outweighs missing evidence. A required class that nothing was held against has none. Of
+    a node of which something was left out nobody knows whether a start failed.
     """
+    missing = missing_nodes(fleet)
     required = [one for one in policy.classes if one.required]
     mine = [one for one in assessments if one.service.required]
     failed = [one for one in mine if one.verdict == FAILS]
     if failed:
         return FAILS, [f"{plural(len(failed), 'row')} of required classes over budget or failed"]
     reasons = []
+    places = {(entry.place.tier, entry.place.variant) for entry in fleet.entries}
     lacking = [one for one in mine if one.verdict == INSUFFICIENT]
     if lacking:
         reasons.append(f"{plural(len(lacking), 'row')} of required classes without enough evidence")
     for service in required:
         if not any(one.service is service and one.verdict != NOT_JUDGED for one in assessments):
-            reasons.append(f"nothing was measured that class {service.name!r} applies to")
+            name = cell(service.name)
+            reasons.append(f"nothing was measured that class {name} applies to")
+        else:
+            named = ", ".join(cell(one) for one in service.unmeasured(places))
+            if named:
+                reasons.append(f"class {cell(service.name)} names what nobody measured: {named}")
     if not required:
         reasons.append("no class of the policy is required, so nothing is decided")
-    if missing > policy.max_missing_nodes:
+    absent_ones = {node for node, _ in missing}
+    doubted = [node for node in fleet.gathered.left_out if node not in absent_ones]
+    if doubted:
+        reasons.append(f"something was left out of the files of {plural(len(doubted), 'node')}")
+    if len(missing) > policy.max_missing_nodes:
         reasons.append(
-            f"{plural(missing, 'node')} without a complete result "
+            f"{plural(len(missing), 'node')} without a complete result "
             f"(max_missing_nodes: {policy.max_missing_nodes})"
         )
     return (INSUFFICIENT if reasons else MEETS), reasons
@@ -111,7 +124,9 @@ def _covered(member: Member) -> bool:
     return any(group.cold for group in member.entry.groups)
 
 
-def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> Assessment:
+def _family(
+    service: ServiceClass, mode: str, budget: float, family: Family, left_out: Mapping[str, str]
+) -> Assessment:
     members = family.members
     able = [member for member in members if _enough(member, mode)]
     short = [member.node for member in members if not _enough(member, mode)]
@@ -128,6 +143,10 @@ def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> 
         named = ", ".join(short[:NAMED]) + (" and others" if len(short) > NAMED else "")
         verdict = INSUFFICIENT
         why = f"under {PAIRS_NEEDED} proven pairs on {plural(len(short), 'node')}: {named}"
+    elif doubted := [member.node for member in members if member.node in left_out]:
+        verdict = INSUFFICIENT
+        why = "; ".join(f"{node}: {left_out[node]}" for node in doubted[:NAMED])
+        why += f"; and {len(doubted) - NAMED} more nodes" if len(doubted) > NAMED else ""
     return Assessment(
         service=service,
         mode=mode,
@@ -144,10 +163,13 @@ def _family(service: ServiceClass, mode: str, budget: float, family: Family) -> 
 
 
 def _bare(service: ServiceClass, mode: str, budget: float, entry: Entry) -> Assessment:
-    """Assess a row without a single proven start."""
+    """Assess a row without a single proven start; of a place with some, the strays alone."""
     verdict, why = INSUFFICIENT, "no proven start"
-    if entry.failed:
-        verdict, why = FAILS, _named(entry.failed)
+    if not entry.attempts and not entry.abandoned:
+        why = "the plan asks for it, and no start of it was fetched"
+    failed = entry.strays if entry.groups else entry.failed
+    if failed:
+        verdict, why = FAILS, _named(failed)
     elif entry.warm_only and mode == "cold":
         verdict, why = NOT_JUDGED, WARM_ONLY
     place = entry.place
@@ -184,13 +206,18 @@ def _over(members: Sequence[Member], mode: str, budget: float) -> str:
         if summary is not None and summary.high > budget:
             kind = "median" if summary.median > budget else "not reliably: slowest"
             value = summary.median if summary.median > budget else summary.high
-            over = f"over by {in_seconds(value - budget)} s ({in_percent(value / budget - 1)} %)"
+            over = f"over by {_by(value - budget)} s ({in_percent(value / budget - 1)} %)"
             told.append(
                 (value, f"{member.node} {kind} {in_seconds(value)} s of {summary.n}, {over}")
             )
     told.sort(key=lambda item: (-item[0], item[1]))
     more = f"; and {len(told) - NAMED} more nodes" if len(told) > NAMED else ""
     return "; ".join(text for _, text in told[:NAMED]) + more
+
+
+def _by(seconds: float) -> str:
+    """Return seconds as elsewhere, but never as nothing what is not nothing."""
+    return in_seconds(seconds) if seconds >= 0.005 else f"{seconds:.3f}"
 
 
 def _named(failed: Sequence[Run]) -> str:

@@ -34,6 +34,7 @@ def document(review: Review, code: int) -> dict[str, Any]:
             {"where": one.where, "seconds": _rounded(one.seconds), "what": one.text}
             for one in review.actions
         ],
+        "left_out": dict(fleet.gathered.left_out),
         "missing_nodes": [
             {"node": node, "status": fleet.gathered.nodes[node].status}
             for node, _ in review.missing
@@ -113,6 +114,7 @@ def _probe(one: Probe) -> dict[str, Any]:
         "starts": one.n,
         "first_ever": one.first_ever,
         "failed": one.censored,
+        "lead_s": _rounded(one.lead_s),
         "period_seconds": one.period_s,
         "failure_threshold": one.failure_threshold,
         "ready_timeout_s": one.ready_timeout_s,

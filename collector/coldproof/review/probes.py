@@ -12,6 +12,7 @@ from coldproof.policy import Policy
 from coldproof.runs import Run
 
 READY_TIMEOUT = {"vllm": "VLLM_ENGINE_READY_TIMEOUT_S"}  # by engine: its variable, seconds
+LEADING = ("interpreter and imports", "config and tokenizer")
 ROUND_S = 10
 
 
@@ -20,7 +21,8 @@ class Probe:
     """What one hardware class, tier and variant needs. Seconds; `slowest` is any start at all.
 
     `censored` are starts that ended without being ready: how long they would have taken is
-    unknown, so the thresholds are too low if they were on their way.
+    unknown, so the thresholds are too low if they were on their way. `lead_s` is how long the
+    server runs before its own time-out begins to count, at most.
     """
 
     hardware: int | None
@@ -31,6 +33,7 @@ class Probe:
     n: int
     first_ever: int
     censored: int
+    lead_s: float
     period_s: int
     failure_threshold: int
     ready_timeout_s: int
@@ -57,19 +60,34 @@ def _probe(
     if not timed:
         return None
     slowest_s, slowest = max(timed, key=lambda item: (item[0], item[1].order))
-    ready_timeout_s = math.ceil(slowest_s * policy.margin / ROUND_S) * ROUND_S
+    ready_timeout_s = _up(slowest_s * policy.margin, ROUND_S) * ROUND_S
+    variable = READY_TIMEOUT.get(slowest.engine)
+    lead_s = max(_lead(took, run) for took, run in timed) if variable else 0.0
     return Probe(
         *key,
         slowest=slowest,
         slowest_s=slowest_s,
         n=len(timed),
         first_ever=sum(run.mode == "prime" and run.compile == "miss" for _, run in timed),
-        censored=sum(run.failed for _, run in timed),
+        censored=sum(run.failed for _, run in starts),
+        lead_s=lead_s,
         period_s=policy.period_s,
-        failure_threshold=math.ceil(ready_timeout_s / policy.period_s),
+        # The first probe may come at once: so many failures last one period less.
+        failure_threshold=_up(ready_timeout_s + lead_s, policy.period_s) + 1,
         ready_timeout_s=ready_timeout_s,
-        variable=READY_TIMEOUT.get(slowest.engine),
+        variable=variable,
     )
+
+
+def _up(seconds: float, step: int) -> int:
+    """Return the steps that `seconds` take, rounded up; 110.00000000000001 s are 110."""
+    return math.ceil(round(seconds / step, 6))
+
+
+def _lead(took: float, run: Run) -> float:
+    """Return the seconds of the phases before the engine's process, or of all if none is known."""
+    known = [run.phases[name] for name in LEADING if name in run.phases]
+    return sum(known) if known else took
 
 
 def _took(run: Run) -> float | None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.families import Kin
+from coldproof.report.evidence import exclusions
 from coldproof.report.overview import DEMO
 from coldproof.report.tables import table
-from coldproof.review.actions import LISTED, Action
+from coldproof.review.actions import LISTED
+from coldproof.review.alternatives import Action
 from coldproof.review.assess import Assessment
 from coldproof.review.probes import Probe
 from coldproof.review.restore import Restore
@@ -31,7 +33,9 @@ BOUNDS = (
 )
 THRESHOLDS = (
     "From the slowest of all starts that were made (first ones, cold, warm, proven or not), times "
-    "the margin. The engine's own time-out must not be longer than the probe lets it live."
+    "the margin: that is the engine's own time-out. The probe lets it live longer, also by what "
+    "comes before that begins to count, so that the engine is the one who says what is wrong; the "
+    "first probe may come at once, so N failures last N - 1 periods."
 )
 FIRST = "Seconds that it wins at most, of one start; medians over nodes (n counts nodes)."
 
@@ -48,6 +52,7 @@ def markdown(review: Review) -> str:
         ("Time to restore and to roll", [_asked(review), "", BOUNDS, "", *_restores(review)]),
         ("Startup probe and ready time-out", [THRESHOLDS, "", *_probes(review)]),
         ("Nodes without a complete result", _missing(review)),
+        ("What was left out of the input", exclusions(review.fleet.gathered)),
     ]
     lines = ["# Capacity review", "", f"Campaign {cell(review.fleet.gathered.name)}.", ""]
     for title, body in sections:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from coldproof.fleet.analysis import Fleet
 from coldproof.policy import Policy
-from coldproof.review.actions import Action, actions
+from coldproof.review.actions import actions
+from coldproof.review.alternatives import Action
 from coldproof.review.assess import Assessment, assess, missing_nodes, outcome
 from coldproof.review.probes import Probe, probes
 from coldproof.review.restore import Restore, restore
@@ -31,8 +32,7 @@ class Review:
 def review(fleet: Fleet, policy: Policy) -> Review:
     """Return the review of a fleet by a policy."""
     assessments = assess(fleet, policy)
-    missing = missing_nodes(fleet)
-    verdict, reasons = outcome(assessments, len(missing), policy)
+    verdict, reasons = outcome(fleet, assessments, policy)
     found = (restore(family, policy) for family in fleet.families)
     return Review(
         fleet=fleet,
@@ -40,7 +40,7 @@ def review(fleet: Fleet, policy: Policy) -> Review:
         verdict=verdict,
         reasons=reasons,
         assessments=assessments,
-        missing=missing,
+        missing=missing_nodes(fleet),
         restores=[one for one in found if one],
         probes=probes(fleet, policy),
         actions=actions(fleet),

@@ -107,7 +107,7 @@ def test_ranges_that_overlap_show_no_difference(two: Two) -> None:
         ("kernel", {"host": {"kernel": "6.12"}}, "kernel: 6.1 in base, 6.12 in new"),
         ("arguments", {"engine": {"name": "vllm", "version": "0.24",
                                   "argv": ["vllm", "serve", "--enforce-eager"]}},
-         "arguments: vllm serve in base, vllm serve --enforce-eager in new"),
+         "arguments only in new: --enforce-eager"),
     ],
 )  # fmt: skip
 def test_other_circumstances_are_not_comparable_unless_asked_for(
@@ -215,3 +215,68 @@ def test_same_input_gives_the_same_bytes(two: Two) -> None:
     first = [(two.new / name).read_bytes() for name in ("comparison.md", "comparison.json")]
     two.compare()
     assert first == [(two.new / name).read_bytes() for name in ("comparison.md", "comparison.json")]
+
+
+@pytest.mark.parametrize(
+    ("field", "base", "new"),
+    [
+        ("argv", ["vllm", "--max-num-batched-tokens", "2048"],
+         ["vllm", "--max-num-batched-tokens", "8192"]),
+        ("env", {"TOKENIZERS_PARALLELISM": "true"}, {"TOKENIZERS_PARALLELISM": "false"}),
+    ],
+)  # fmt: skip
+def test_what_has_a_name_like_a_secrets_is_compared_all_the_same(
+    two: Two, field: str, base: Any, new: Any
+) -> None:
+    engine = {"name": "vllm", "version": "0.24", "argv": ["vllm"], "env": {}}
+    two.put(two.base, two.series(1, engine={**engine, field: base}))
+    two.put(two.new, two.series(3, engine={**engine, field: new}))
+    code, rows, _ = two.compare()
+    assert (code, set(verdicts(rows).values())) == (3, {"not comparable"})
+    assert ("2048" in rows[0]["why"]) == ("8192" in rows[0]["why"]) == (field == "argv")
+
+
+def test_of_long_arguments_the_words_that_differ_are_told_and_no_secret(two: Two) -> None:
+    engine = {"name": "vllm", "version": "0.24", "env": {}}
+    same = ["vllm", "serve", "/models/" + "x" * 200]
+    for folder, size, key in ((two.base, "0.8", "sesame"), (two.new, "0.9", "open")):
+        argv = [*same, "--gpu-memory-utilization", size, "--api-key", key]
+        two.put(folder, two.series(1, engine={**engine, "argv": argv}))
+    _, rows, text = two.compare()
+    assert rows[0]["why"] == (
+        "arguments only in base: --gpu-memory-utilization 0.8 --api-key [redacted], "
+        "only in new: --gpu-memory-utilization 0.9 --api-key [redacted]"
+    )
+    assert "sesame" not in text
+
+
+def test_more_failures_than_before_are_slower(two: Two) -> None:
+    def failing(*starts: tuple[int, str]) -> list[dict[str, Any]]:
+        late = [
+            two.lab.record(n, mode, None if mode == "prime" else n, None, state=state)
+            for n, mode in starts
+            for state in ["not_applicable" if mode == "prime" else "unproven"]
+        ]
+        return [*two.series(1), *late]
+
+    two.put(two.base, failing((8, "cold")))
+    two.put(two.new, failing(*((n, "cold") for n in range(8, 15))))
+    code, rows, _ = two.compare()
+    assert (code, verdicts(rows)) == (1, {"cold": "slower", "warm": "same"})
+    assert "1 of 5 starts failed in base" in rows[0]["why"]
+    assert "7 of 11 starts failed in new" in rows[0]["why"]
+    two.put(two.new, failing((8, "cold")))
+    assert two.compare()[0] == 0
+    assert "failed in base" in two.compare()[1][0]["why"]
+    two.put(two.base, failing())
+    two.put(two.new, failing((8, "prime")))
+    assert verdicts(two.compare()[1]) == {"cold": "slower", "warm": "same"}
+
+
+def test_every_kernel_of_a_row_counts(two: Two) -> None:
+    two.put(two.base, two.series(1, host={"kernel": "6.1"}))
+    records = two.series(1, host={"kernel": "6.1"})
+    records[1] = two.lab.sign({**records[1], "host": {"kernel": "6.12"}})
+    two.put(two.new, records)
+    _, rows, _ = two.compare()
+    assert "kernel: 6.1 in base, 6.1, 6.12 in new" in rows[0]["why"]

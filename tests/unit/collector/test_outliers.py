@@ -14,37 +14,17 @@ import pytest
 
 from bench import outlier_thresholds as simulated
 from bench import synthetic
-from coldproof.exclusions import Exclusions
-from coldproof.fleet.analysis import Fleet, look
 from coldproof.fleet.drift import drift
 from coldproof.fleet.hardware import hardware_classes
 from coldproof.fleet.outliers import threshold
 from coldproof.fleet.scatter import Series, scores
-from coldproof.gather import Gathered, NodeStatus
 from coldproof.groups import entries
-from coldproof.pool import Pool
-from coldproof.read_jsonl import read_records
 from coldproof.report.fleet import compared
 from coldproof.report.terminal import short_table
+from tests.unit.collector.fleets import fleet_of
 
 SEEDS = 200
 MOST_ALARMS = 6
-
-
-def fleet_of(tmp_path: Path, *nodes: list[dict[str, Any]]) -> Fleet:
-    runs = []
-    for records in nodes:
-        synthetic.write_node(tmp_path, records)
-        name = records[0]["node"]
-        path = tmp_path / "nodes" / name / "runs.jsonl"
-        found = [
-            record.run for record in read_records(path, "runs.jsonl", name, Exclusions(), Pool())
-        ]
-        assert all(found)
-        runs += [run for run in found if run]
-    names = sorted({run.node for run in runs})
-    status = {name: NodeStatus("complete") for name in names}
-    return look(Gathered("synthetic", False, None, {}, status, runs))
 
 
 def runs_of(records: list[dict[str, Any]]) -> list[Any]:
@@ -274,7 +254,7 @@ def test_drift_is_told_from_chance(tmp_path: Path, pairs: int, step: float, seen
     text = "\n".join(compared(fleet))
     if found:
         assert found.seconds == pytest.approx(step * (pairs - 1))
-        assert "cold starts grew 20.00 s longer from the first pair to the last (n=6" in text
+        assert "cold starts became 20.00 s longer from the first pair to the last (n=6" in text
     elif pairs == 3:
         assert "Drift: not judged; it takes 4 pairs" in text
     else:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from coldproof.fleet.analysis import look
+from coldproof.gather import gather_campaign
+from coldproof.review.actions import actions
+
 READING: dict[str, dict[str, Any]] = {
     "weights": {"left": 0.0, "bytes": 16_400_000_000, "seconds": 3.0, "fraction": 1.0},
     "engine": {"left": 0.0, "bytes": 900_000_000, "seconds": 0.5, "fraction": 1.0},
@@ -110,3 +114,31 @@ def test_no_cold_start_is_missed_where_none_was_planned(lab: Any) -> None:
         picture = (lab.folder / f"charts/{chart}.svg").read_text("utf-8")
         assert picture.count("unplanned") == 1
         assert "0 proven" not in picture
+
+
+def test_starts_that_took_longer_after_the_reading_are_told_so(lab: Any) -> None:
+    campaign(lab)
+    lab.fetch([*lab.series(), *warm(lab, 14.0, 14.1, 14.2)])
+    assert "After it a start took longer: pre-warming bought nothing here." in told(lab)
+
+
+def test_what_was_won_is_what_a_review_says_to_change(lab: Any) -> None:
+    campaign(lab)
+    lab.fetch([*lab.series(), *warm(lab, 4.0, 4.1, 4.2)])
+    found = actions(look(gather_campaign(lab.folder)))
+    (one,) = [action for action in found if action.text.startswith("pre-warm on deploy")]
+    assert (one.where, round(one.seconds or 0.0, 2)) == ("gpu-01, nvme/prewarmed", 6.0)
+
+
+def test_a_reading_faster_than_the_sweeps_puts_the_ceiling_in_doubt(lab: Any) -> None:
+    campaign(lab)
+    sweeps = [{"way": "direct", "bytes_per_s": 2e9}] * 2
+    fast = {"weights": {"bytes": 16_400_000_000, "seconds": 3.0, "left": 0.0}}
+    for reading, doubted in ((None, False), (fast, True)):
+        rest = warm(lab, 4.0, 4.1, 4.2, prewarm=reading) if reading else []
+        records = [*lab.series(), *rest]
+        records[-1] = lab.sign({**records[-1], "ceiling": {"sweeps": sweeps}})
+        lab.fetch(records)
+        report = lab.report()
+        assert ("read faster than the ceiling's sweeps" in report) == doubted
+        assert ("% of what" in report) != doubted

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from coldproof.fleet.manifests import odd_manifests
 from coldproof.gather import gather_campaign
-from coldproof.groups import Entry, entries, odd_manifests
+from coldproof.groups import Entry, entries
 from coldproof.pairs import pair_up
 from coldproof.report.judge import BUDGETS, meets
 from coldproof.stats import Summary, summarise
@@ -276,3 +277,26 @@ def test_refuted_row_without_its_value_is_refuted_and_not_failed(lab: Any) -> No
     (entry,) = entries(gathered.runs)
     assert gathered.exclusions.counts() == {}
     assert (len(entry.refuted), len(entry.failed), len(entry.unproven)) == (1, 0, 0)
+
+
+def test_a_node_with_many_tiers_has_one_vote_on_what_the_common_weights_are(lab: Any) -> None:
+    for n in range(1, 4):
+        lab.fetch(lab.series(f"gpu-0{n}"), f"gpu-0{n}")
+    many = [
+        {**record, "tier": f"t{tier}", "seq": record["seq"] + 10 * tier,
+         "run_id": f"{record['run_id'][:-4]}{record['seq'] + 10 * tier:04d}",
+         "weights": {"files": 2, "bytes": 1 << 30, "manifest": "b" * 64}}
+        for tier in range(9)
+        for record in lab.series("gpu-09")
+    ]  # fmt: skip
+    lab.fetch([lab.sign(record) for record in many], "gpu-09")
+    odd = odd_manifests(entries(gather_campaign(lab.folder).runs))
+    assert {place.node for places in odd.values() for place in places} == {"gpu-09"}
+
+
+def test_starts_of_two_kernels_in_one_row_are_told(lab: Any) -> None:
+    records = lab.series(host={"kernel": "6.1"})
+    records[1] = lab.sign({**records[1], "host": {"kernel": "6.12"}})
+    lab.campaign()
+    lab.fetch(records)
+    assert "starts of 2 kernels in one: 6.1, 6.12" in lab.report()

@@ -14,6 +14,7 @@ from coldproof.groups import Entry, entries
 from coldproof.report.judge import BUDGETS, meets
 from coldproof.report.overview import HEAD
 from coldproof.report.terminal import short_table
+from tests.unit.collector.conftest import HEADER
 
 OTHER = "20270101T000000Z-bbbbbbbbbbbb"
 KEYS = "compile_changed=false;concurrency=1;manifest=aaaaaaaaaaaaaaaa"
@@ -298,3 +299,17 @@ def test_start_that_was_cut_short_is_listed_and_no_failure(
     shown = capsys.readouterr().out
     assert "1 cut short" in shown
     assert "failed" not in shown
+
+
+def test_what_another_node_claims_completes_no_row(lab: Any) -> None:
+    """The first digits of the weights' manifest are the same, the rest is a claim."""
+    rows = [lab.row(one) + f";manifest={'a' * 16}" for one in lab.series()[1:]]
+    lab.put("gpu-01", "runs.jsonl", lab.lines(lab.series()[:1]))
+    lab.put("gpu-01", "storage_load_bench.csv", "\n".join([HEADER, *rows]) + "\n")
+    before = entries(gather_campaign(lab.folder).runs)[0].groups[0]
+    claim = {"files": 2, "bytes": 1 << 30, "manifest": "a" * 16 + "b" * 48}
+    lab.put("gpu-66", "runs.jsonl", lab.lines(lab.series("gpu-66", weights=claim)))
+    after = next(
+        entry for entry in entries(gather_campaign(lab.folder).runs) if entry.place.node == "gpu-01"
+    ).groups[0]
+    assert (len(after.pairs), after.manifest) == (len(before.pairs), before.manifest)
