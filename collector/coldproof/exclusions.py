@@ -10,13 +10,18 @@ LISTED = 50
 
 @dataclass(frozen=True, order=True)
 class Exclusion:
-    """One thing left out: where it is (line 0 means the whole file), which field, and why."""
+    """One thing left out: where it is (line 0 means the whole file), which field, and why.
+
+    `lost` is false where no start of the campaign can have been in it: what was repaired, what
+    another file tells, what is of another campaign.
+    """
 
     node: str
     file: str
     line: int
     field: str
     reason: str
+    lost: bool = True
 
 
 class Exclusions:
@@ -25,12 +30,23 @@ class Exclusions:
     def __init__(self) -> None:
         self._listed: list[Exclusion] = []
         self._counts: Counter[str] = Counter()
+        self._lost: dict[str, tuple[int, Exclusion]] = {}
 
-    def add(self, node: str, file: str, line: int, field: str, reason: str) -> None:
+    def add(
+        self, node: str, file: str, line: int, field: str, reason: str, *, lost: bool = True
+    ) -> None:
         """Count one exclusion, and list it if the node has fewer than fifty."""
         self._counts[node] += 1
+        one = Exclusion(node, file, line, field, reason, lost)
         if self._counts[node] <= LISTED:
-            self._listed.append(Exclusion(node, file, line, field, reason))
+            self._listed.append(one)
+        if lost:
+            count, first = self._lost.get(node, (0, one))
+            self._lost[node] = (count + 1, min(first, one))
+
+    def lost(self) -> dict[str, tuple[int, Exclusion]]:
+        """Return how many may have held a start, and the first of them, by node."""
+        return dict(sorted(self._lost.items()))
 
     def listed(self) -> list[Exclusion]:
         """Return those listed, sorted."""

@@ -60,11 +60,11 @@ class Gathered:
     @property
     def complete(self) -> list[str]:
         """The nodes that are complete and of which a run is there, sorted."""
-        with_runs = {run.node for run in self.runs}
+        lacking = set(self.incomplete)
         return [
             name
             for name, node in self.nodes.items()
-            if node.status == "complete" and name in with_runs
+            if node.status == "complete" and name not in lacking
         ]
 
     @cached_property
@@ -74,12 +74,11 @@ class Gathered:
         What was left out may be a start that failed.
         """
         told: dict[str, str] = {}
-        counts = self.exclusions.counts()
-        for one in self.exclusions.listed():
-            where = f"{one.file} line {one.line}" if one.line else one.file
-            if one.node and one.node not in told:
+        for node, (count, one) in self.exclusions.lost().items():
+            if node:
+                where = f"{one.file} line {one.line}" if one.line else one.file
                 first = ": ".join(part for part in (where, one.field, one.reason) if part)
-                told[one.node] = f"{counts[one.node]} left out of its files (first: {first[:300]})"
+                told[node] = f"{count} left out of its files (first: {first[:300]})"
         return told
 
 

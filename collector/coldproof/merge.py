@@ -107,7 +107,7 @@ def _records(
             continue
         foreign = _foreign(record.run.run_id, origin)
         if foreign:
-            exclusions.add(origin.node, JSONL, record.line, "run_id", foreign)
+            exclusions.add(origin.node, JSONL, record.line, "run_id", foreign, lost=False)
             continue
         place = (JSONL, record.line)
         versions.add(record.run.run_id, record.digest, record.run, place)
@@ -142,7 +142,7 @@ def _add_rows(
         if run_id in blocked:
             foreign = "its record in runs.jsonl was left out"
         if foreign:
-            exclusions.add(origin.node, CSV, row.line, "run_id", foreign)
+            exclusions.add(origin.node, CSV, row.line, "run_id", foreign, lost=False)
             continue
         versions.add(run_id, row.cells, row, (CSV, row.line))
     _exclude_conflicts(versions, origin, exclusions)
@@ -154,7 +154,7 @@ def _add_rows(
         field = _disagreement(record, row)
         if field:
             reason = f"differs from the record in {JSONL}; the record counts"
-            exclusions.add(origin.node, CSV, row.line, field, reason)
+            exclusions.add(origin.node, CSV, row.line, field, reason, lost=False)
         else:
             runs[run_id] = replace(record, notes=row.run.notes)
 

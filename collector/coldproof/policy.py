@@ -43,16 +43,21 @@ class ServiceClass:
         )
 
     def unmeasured(self, places: Collection[tuple[str, str]]) -> list[str]:
-        """Return the tiers and variants that the class names and that no (tier, variant) has.
+        """Return the tiers and variants that the class names and that none it applies to has.
 
         Patterns are left out: they name whatever there is.
         """
-        told = (("tier", self.tiers, 0), ("variant", self.variants, 1))
-        return [
-            f"{kind} {name}"
-            for kind, names, part in told
-            for name in names
-            if not WILD.search(name) and not any(place[part] == name for place in places)
+        lacking = [
+            f"tier {name}"
+            for name in self.tiers
+            if not WILD.search(name)
+            and not any(tier == name and self.applies(tier, variant) for tier, variant in places)
+        ]
+        return lacking + [
+            f"variant {name}"
+            for name in self.variants
+            if not WILD.search(name)
+            and not any(variant == name and self.applies(tier, variant) for tier, variant in places)
         ]
 
 

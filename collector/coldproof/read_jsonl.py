@@ -70,7 +70,7 @@ def _record(line: Line, label: str, node: str, exclusions: Exclusions, pool: Poo
         run = _run(document, digest, node, pool)
         if replaced:
             reason = f"record kept: {replaced} bytes that are not UTF-8 were replaced"
-            exclusions.add(node, label, line.number, "", reason)
+            exclusions.add(node, label, line.number, "", reason, lost=False)
     except _RejectedError as error:
         exclusions.add(node, label, line.number, error.field, error.reason)
         run = None

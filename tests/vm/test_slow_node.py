@@ -33,9 +33,8 @@ def test_both_have_three_proven_pairs(job: Play, machines: Machines) -> None:
 
 
 def test_the_slow_node_is_named_with_the_reason(job: Play) -> None:
-    bullets = [line for line in job.report().splitlines() if "is an outlier" in line]
-    [cold] = [line for line in bullets if ", cold: " in line]
-    assert f"**{SLOW} is an outlier**" in cold
+    named = f"**{SLOW} is unlike the only other node of its family**"  # nobody knows which is odd
+    [cold] = [line for line in job.report().splitlines() if named in line and ", cold: " in line]
     assert " slower, " in cold
     assert " s of it in the phase weights (" in cold
     rates = re.search(r"read the weights at ([0-9.]+) GB/s, the others at ([0-9.]+) GB/s", cold)

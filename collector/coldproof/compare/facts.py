@@ -9,10 +9,11 @@ from coldproof.fleet.hardware import drivers, hardware_classes, kernels, storage
 from coldproof.groups import Group
 from coldproof.served import arguments, environment
 from coldproof.setups import MANIFEST_PREFIX
-from coldproof.text import redact
+from coldproof.text import HIDDEN, SECRET_NAME, redact
 
 OF_COLD = ("scope", "method")
-WORDS = ("arguments", "environment")
+PARTED = ("arguments", "environment")
+PART = "\0"  # between options or variables; no process can be given one
 SHOWN = 200  # characters of a fact in a reason
 NAMES = ("model", "max_model_len", "engine", "engine_version", "arguments", "environment",
          "concurrency", "manifest", "compile", "scope", "method", "kernel", "driver", "hardware",
@@ -40,8 +41,8 @@ def facts_of(group: Group, mode: str) -> dict[str, str]:
     kind = "network" if storage.network else "local"
     return {
         **found,
-        "arguments": " ".join(arguments(first.record)),
-        "environment": " ".join(
+        "arguments": PART.join(_options(arguments(first.record))),
+        "environment": PART.join(
             f"{name}={value}" for name, value in environment(first.record).items()
         ),
         "kernel": ", ".join(kernels(runs)),
@@ -65,28 +66,49 @@ def differences(
 def told(name: str, base: str, new: str) -> str:
     """Return how a fact differs, e.g. `kernel: 6.12 in base, 7.0 in new`; not safe to print.
 
-    Of a command line or an environment only the words that one side lacks are told, so that what
-    differs is seen however long it is; values with a secret's name are hidden.
+    Of a command line or an environment only the options or variables are told that one side lacks,
+    so that what differs is seen however long it is; values with a secret's name are hidden.
     """
-    if name in WORDS:
-        mine, its = base.split(" "), new.split(" ")
+    if name in PARTED:
+        mine, its = base.split(PART), new.split(PART)
         only = {"base": _only_in(mine, its), "new": _only_in(its, mine)}
         if only["base"] == only["new"]:
-            return f"{name}: the same words in another order, or hidden values that differ"
-        said = [f"only in {side}: {words[:SHOWN]}" for side, words in only.items() if words]
+            return f"{name}: the same in another order, or hidden values that differ"
+        said = [f"only in {side}: {parts[:SHOWN]}" for side, parts in only.items() if parts]
         return f"{name} {', '.join(said)}"
     return f"{name}: {base[:SHOWN]} in base, {new[:SHOWN]} in new"
 
 
-def _only_in(words: Sequence[str], others: Sequence[str]) -> str:
-    """Return the words that `others` lacks, each value with the option before it."""
-    lacking = Counter(words) - Counter(others)
-    kept: dict[int, str] = {}
-    for index, word in enumerate(words):
-        if lacking[word] > 0:
-            lacking[word] -= 1
-            before = words[index - 1] if index else ""
-            if not word.startswith("-") and before.startswith("-"):
-                kept[index - 1] = before
-            kept[index] = word
-    return redact(" ".join(kept[index] for index in sorted(kept)))
+def _options(words: Sequence[str]) -> list[str]:
+    """Return a command line's words, each option in one with its values.
+
+    The word after an option of a secret's name is its value, whatever it begins with.
+    """
+    found: list[str] = []
+    secret = False
+    for word in words:
+        if found and found[-1].startswith("-") and (secret or not word.startswith("-")):
+            found[-1] = f"{found[-1]} {word}"
+            secret = False
+        else:
+            found.append(word)
+            secret = word.startswith("-") and "=" not in word and bool(SECRET_NAME.search(word))
+    return found
+
+
+def _only_in(parts: Sequence[str], others: Sequence[str]) -> str:
+    """Return the parts that `others` lacks, in their order."""
+    lacking = Counter(parts) - Counter(others)
+    kept = []
+    for part in parts:
+        if lacking[part] > 0:
+            lacking[part] -= 1
+            kept.append(_shown(part))
+    return " ".join(kept)
+
+
+def _shown(part: str) -> str:
+    """Return an option or a variable, all of its value hidden if it has a secret's name."""
+    name, mark, _ = part.partition("=") if "=" in part.split(" ")[0] else part.partition(" ")
+    shown = redact(part)
+    return f"{name}{mark}{HIDDEN}" if mark and shown != part else shown

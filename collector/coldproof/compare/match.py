@@ -67,6 +67,7 @@ def compare(base: Gathered, new: Gathered, across: frozenset[str] = frozenset())
     for place in sorted(before.keys() | after.keys()):
         for mode in ("cold", "warm"):
             rows += _place(place, mode, before.get(place), after.get(place), across)
+            rows += _strays(place, mode, before.get(place), after.get(place))
     rows = [_doubted(row, base, new) for row in rows]
     seen = {row.place.node for row in rows}
     rows += [_absent(node, base, new) for node in sorted({*base.nodes, *new.nodes} - seen)]
@@ -109,6 +110,18 @@ def _place(
     why = "in the new campaign only under other circumstances"
     rest = [side for side in old if id(side) not in held]
     return [*rows, *(Row(place, mode, side, None, NOT_COMPARABLE, why) for side in rest)]
+
+
+def _strays(place: Place, mode: str, before: Entry | None, after: Entry | None) -> list[Row]:
+    """Return a row for failed starts that were made otherwise than all proven ones beside them."""
+    old, new = (
+        [run for run in (entry.strays if entry and entry.groups else ()) if run.mode in modes]
+        for entry, modes in ((before, _modes(before, mode)), (after, _modes(after, mode)))
+    )
+    if len(new) <= len(old):
+        return []
+    why = f"started otherwise than the proven ones, and never proven{_told(new)}"
+    return [Row(place, mode, None, None, SLOWER, why)]
 
 
 def _sides(entry: Entry | None, mode: str) -> list[Side]:
@@ -154,8 +167,8 @@ def _judge(base: Side, new: Side) -> tuple[str, str]:
         if one.failed
     )
     verdict, why = _by_time(base, new)
-    if new.failing > base.failing:
-        return SLOWER, f"more starts failed than in base{failed}"
+    if len(new.failed) > len(base.failed) and new.failing > base.failing:
+        return SLOWER, f"a greater part of the starts failed than in base{failed}"
     return verdict, f"{why}{failed}".removeprefix("; ")
 
 

@@ -38,7 +38,8 @@ class PhaseShift:
 class Outlier:
     """A node that is off: its own starts, its family's node medians, the score and its limit.
 
-    `median` is that of its starts with the `failed` ones counted as longer than all.
+    `median` is that of its starts with the `failed` ones counted as longer than all; `nodes` is
+    how many were judged.
     """
 
     member: Member
@@ -47,6 +48,7 @@ class Outlier:
     median: float
     others: Summary
     failed: int
+    nodes: int
     score: float
     limit: float
     shift: PhaseShift | None
@@ -56,15 +58,29 @@ class Outlier:
         """Seconds from the others' median; positive means slower, infinite means failed."""
         return self.median - self.others.median
 
+    @property
+    def failing(self) -> bool:
+        """Whether its failed starts reach its median."""
+        return math.isinf(self.median)
+
+    @property
+    def of_two(self) -> bool:
+        """Whether it is unlike the only other node, and nobody knows which is the odd one."""
+        return self.nodes == 2 and not self.failing
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a family: its outliers, how many nodes were judged, and who was not."""
+    """What became of a family: its outliers, how many nodes were judged, and who was not.
+
+    `undecided` are nodes that are as far off, by starts that another node's could as well be.
+    """
 
     family: Family
     judged: int
     limit: float | None
     outliers: Sequence[Outlier]
+    undecided: Sequence[Outlier]
     short: Sequence[str]
 
 
@@ -77,11 +93,12 @@ def judge(family: Family) -> Judgement:
     able = [member for member in family.members if _enough(member)]
     short = [member.node for member in family.members if not _enough(member)]
     if family.kin.hardware is None or len(able) < 2:
-        return Judgement(family, 0, None, (), short)
+        return Judgement(family, 0, None, (), (), short)
     fewest = min(_fewest(member) for member in able)
     limit = threshold(len(able), fewest)
     found = [*_mode(able, "cold", limit), *_mode(able, "warm", limit)]
-    return Judgement(family, len(able), limit, found, short)
+    outliers, undecided = ([one for one, apart in found if apart is told] for told in (True, False))
+    return Judgement(family, len(able), limit, outliers, undecided, short)
 
 
 @functools.cache
@@ -120,7 +137,8 @@ def _fewest(member: Member) -> int:
     return min(count for count in counts if count >= FEWEST_STARTS)
 
 
-def _mode(members: Sequence[Member], mode: str, limit: float) -> list[Outlier]:
+def _mode(members: Sequence[Member], mode: str, limit: float) -> list[tuple[Outlier, bool]]:
+    """Return the nodes that are far off in one mode, and whether their starts stand apart."""
     starts: Callable[[Group], Sequence[Run]] = (
         (lambda group: group.cold) if mode == "cold" else (lambda group: group.warm)
     )
@@ -145,13 +163,12 @@ def _mode(members: Sequence[Member], mode: str, limit: float) -> list[Outlier]:
         own, others = summarise(one.values), _others(medians, one.median)
         if own is None or others is None or not beyond_floor(one.median, others.median):
             continue
-        if not apart.stands(one, others.median, score):
-            continue
         phases = phases or _PhaseTable([_phases(starts(other.group)) for other in able])
         shift = phases.shift(_phases(starts(member.group)), math.copysign(1.0, score))
-        found.append(
-            Outlier(member, mode, own, one.median, others, one.failed, score, limit, shift)
+        outlier = Outlier(
+            member, mode, own, one.median, others, one.failed, len(able), score, limit, shift
         )
+        found.append((outlier, apart.stands(one, others.median, score)))
     return found
 
 

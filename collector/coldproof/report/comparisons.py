@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from coldproof.fleet.analysis import Fleet
@@ -31,11 +32,14 @@ def tiers_and_variants(fleet: Fleet, demo: str) -> list[str]:
     lines = []
     for node, groups in by_node.items():
         for axis in ("tier", "variant"):
-            for kept, members in _along(groups, axis):
+            rows = list(_along(groups, axis))
+            times = Counter(kept for kept, _ in rows)
+            for kept, members in rows:
                 same = axis == "tier" and not all(
                     alone[node, group.place.tier] for group in members
                 )
-                lines.append(_ranked(demo, node, axis, kept, members, same_storage=same))
+                under = _under(members[0], axis) if times[kept] > 1 else ""
+                lines.append(_ranked(demo, node, axis, kept, under, members, same_storage=same))
     return _capped(lines)
 
 
@@ -88,7 +92,14 @@ def _along(groups: Sequence[Group], axis: str) -> Iterator[tuple[str, list[Group
 
 
 def _ranked(
-    demo: str, node: str, axis: str, kept: str, groups: Sequence[Group], *, same_storage: bool
+    demo: str,
+    node: str,
+    axis: str,
+    kept: str,
+    under: str,
+    groups: Sequence[Group],
+    *,
+    same_storage: bool,
 ) -> str:
     ranked = sorted(
         ((getattr(group.place, axis), group, group.cold_s) for group in groups),
@@ -106,9 +117,17 @@ def _ranked(
     other = "variant" if axis == "tier" else "tier"
     note = " On one device and mount, so this compares no storages." if same_storage else ""
     return (
-        f"- {demo}{cell(node)}, {axis}s with {other} {cell(kept)}, cold: fastest "
+        f"- {demo}{cell(node)}, {axis}s with {other} {cell(kept)}{under}, cold: fastest "
         f"{_named(fast, best, axis)} {fast_s.seconds()}; {listing(told, 10)}.{note}"
     )
+
+
+def _under(group: Group, axis: str) -> str:
+    """Return what tells comparisons of the same place from each other; safe to print."""
+    held = group.circumstances
+    own = f"scope {cell(held.scope)}, " if axis == "variant" else ""
+    many = f", {held.concurrency} nodes at once" if axis == "variant" and held.concurrency else ""
+    return f" ({own}method {cell(held.method)}, compile caches {held.compile}{many})"
 
 
 def _named(name: str, group: Group, axis: str) -> str:

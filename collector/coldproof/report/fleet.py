@@ -22,6 +22,10 @@ RULE = (
     "than starts of one node differ among themselves. A family is of one hardware class, kind of "
     "storage, tier, variant, scope and concurrency."
 )
+UNSURE = (
+    "Starts of one node differ as much among themselves, so this is not told from chance: repeat "
+    "with more pairs (coldproof_repeats)."
+)
 FAMILIES_LISTED = 100
 NAMES_LISTED = 10
 
@@ -50,19 +54,17 @@ def outlier_bullets(fleet: Fleet) -> list[str]:
 
 
 def _called(one: Outlier) -> str:
-    """Of two nodes nobody knows which is the odd one, unless its starts fail."""
-    two = one.others.n == 1 and not math.isinf(one.difference)
-    return "unlike the only other node of its family" if two else "an outlier"
+    return "unlike the only other node of its family" if one.of_two else "an outlier"
 
 
 def told(outlier: Outlier) -> str:
     """Say where a node is off, by how much and why; safe to print."""
     place = cell(outlier.member.group.place.inside)
     others = outlier.others
-    if math.isinf(outlier.difference):
+    if outlier.failing:
         return (
             f"{place}, {outlier.mode}: {plural(outlier.failed, 'start')} failed beside "
-            f"{outlier.own.seconds()}; the others take {others.seconds()}."
+            f"{outlier.own.seconds()}; against {_of_nodes(outlier)}."
         )
     way = "slower" if outlier.difference > 0 else "faster"
     share = abs(outlier.difference) / others.median if others.median else math.inf
@@ -82,7 +84,8 @@ def told(outlier: Outlier) -> str:
 def _of_nodes(outlier: Outlier) -> str:
     others = outlier.others
     if others.n == 1:
-        return f"{in_seconds(others.median)} s of the only other node"
+        which = "" if outlier.nodes == 2 else " whose starts do not fail"
+        return f"{in_seconds(others.median)} s of the only other node{which}"
     span = f"{in_seconds(others.low)} to {in_seconds(others.high)}"
     return f"{in_seconds(others.median)} s ({span}) of the other {others.n} nodes' medians"
 
@@ -147,14 +150,16 @@ def _judged(fleet: Fleet, one: Judgement) -> list[str]:
     if one.limit is None:
         return [f"- {demo}{label}: insufficient evidence to hold nodes against each other.{short}"]
     head = f"- {demo}{label}, {plural(one.judged, 'node')} judged (limit {one.limit:.1f})"
+    unsure = [f"  - {cell(odd.member.node)}, {told(odd)} {UNSURE}" for odd in one.undecided]
     if not one.outliers:
-        return [f"{head}: no outlier.{short}"]
-    two = " Of two nodes nobody knows which is the odd one." if one.judged == 2 else ""
+        return [f"{head}: no outlier.{short}", *unsure]
+    unknown = any(odd.of_two for odd in one.outliers)
+    two = " Of two nodes nobody knows which is the odd one." if unknown else ""
     listed = [
         f"  - {cell(odd.member.node)}, {told(odd)}{beside(fleet, odd.member.node)}"
         for odd in one.outliers
     ]
-    return [f"{head}: {plural(len(one.outliers), 'outlier')}.{two}{short}", *listed]
+    return [f"{head}: {plural(len(one.outliers), 'outlier')}.{two}{short}", *listed, *unsure]
 
 
 def _drifts(fleet: Fleet) -> list[str]:

@@ -31,7 +31,8 @@ NO_CONCLUSION = (
 NOTHING_COLD = "Every tier is warm only by plan, so nothing is said of cold starts."
 ACCEPTABLE = "Is a cold start acceptable? The limits are coldproof's own:"
 YES = (
-    "`yes` means that the slowest proven cold start was within the limit and that no start failed."
+    "`yes` means that the slowest proven cold start was within the limit and that none like it "
+    "failed."
 )
 REFERENCE_NOTE = (
     f"The engine is `{REFERENCE}`, coldproof's built-in reference server, not an inference engine: "
@@ -71,6 +72,11 @@ def interpretation(fleet: Fleet) -> list[str]:
         ]
         for entry, group in pairs
     ]
+    rows += [
+        [f"{where(entry.place)} (started otherwise)", *[_stray(entry)] * len(BUDGETS)]
+        for entry in found
+        if entry.groups and entry.strays
+    ]
     lines += [
         f"{ACCEPTABLE} {budgets}. {YES}",
         "",
@@ -80,6 +86,10 @@ def interpretation(fleet: Fleet) -> list[str]:
     for entry, group in pairs:
         lines.append(f"- {_demo(gathered)}{_label(entry, group)}: {sentence(fleet, entry, group)}")
     return [*lines, *warm]
+
+
+def _stray(entry: Entry) -> str:
+    return f"no: {plural(len(entry.strays), 'start')} failed, none was proven"
 
 
 def sentence(fleet: Fleet, entry: Entry, group: Group) -> str:
@@ -110,8 +120,9 @@ def _advice(group: Group) -> str:
     elif share.median <= 0:
         bound += "; of the weights' phase none of it was shown"
     else:
-        bound += f"; the weights alone are {share.percent()} of the cold start"
-    if share is not None and share.median >= LARGE_SHARE:
+        bound += f"; the weights phase's part of it is {share.percent()} of the cold start"
+        bound += ", other phases took longer when warm" if share.median > gain.median else ""
+    if share is not None and min(share.median, gain.median) >= LARGE_SHARE:
         return (
             "In an SRE's words: most of this cold start is waiting for storage, so faster storage "
             f"or prewarming pays off; the gain is {bound}, and {floor}."
@@ -132,10 +143,13 @@ def _no_effect(group: Group) -> str:
     effect = group.effect
     if effect is not None and effect.high <= max(group.resolution_s, EFFECT_FLOOR_S):
         return "In an SRE's words: do not spend on storage or prewarming for this; look elsewhere."
-    return (
-        "In an SRE's words: the pairs disagree on whether warm caches help, so nothing is said of "
-        "storage or prewarming; measure more pairs."
+    why = (
+        "the pairs disagree on whether warm caches help"
+        if effect is not None and effect.low < 0 < effect.high
+        else "not every pair shows that warm caches help"
     )
+    told = "so nothing is said of storage or prewarming; measure more pairs."
+    return f"In an SRE's words: {why}, {told}"
 
 
 def _first_start(entry: Entry, group: Group, cold_median: float) -> str:

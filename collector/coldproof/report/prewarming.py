@@ -61,7 +61,7 @@ def _prewarmed(
         for entry in fleet.entries
     }
     for place, own in groups.items():
-        if plan.prewarms.get(place.variant):
+        if plan.prewarms.get(place.variant) and not plan.tiers.get(place.tier):
             twin = plan.twins.get(place.variant)
             other = Place(place.node, place.tier, twin) if twin else None
             yield place, own, groups.get(other, []) if other else [], twin

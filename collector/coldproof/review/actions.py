@@ -38,15 +38,7 @@ def actions(fleet: Fleet) -> list[Action]:
         found += _floor(family)
     found += [_outlier(one) for one in fleet.outliers if one.difference > 0]
     found += alternatives(fleet)
-    found += [
-        Action(
-            f"{one.place.node}, {one.place.inside}",
-            one.seconds,
-            f"pre-warm on deploy: measured here, it takes {in_seconds(one.seconds)} s off a start; "
-            "the reading before it takes its own time",
-        )
-        for one in gains(fleet)
-    ]
+    found += _prewarming(fleet)
     worth = [one for one in found if one.seconds is None or one.seconds >= EFFECT_FLOOR_S]
     return sorted(
         worth, key=lambda one: (-math.inf if one.seconds is None else -one.seconds, one.where,
@@ -101,16 +93,16 @@ def _first_beyond(member: Member) -> float | None:
 
 def _storage(fleet: Fleet, family: Family) -> Iterable[Action]:
     able = [member.group for member in family.members if member.group.sufficient]
-    effects = [group.effect for group in able if group.effect and shows_effect(group)]
-    if effects:
-        most = max(effect.high for effect in effects)
-        weights = _over(group.weights_effect for group in able if shows_effect(group))
-        alone = f" (the weights phase alone: {weights.seconds()})" if weights else ""
+    shown = [group for group in able if shows_effect(group)]
+    most = summarise(group.effect.high for group in shown if group.effect)
+    if most is not None:
+        weights = _over(group.weights_effect for group in shown)
+        alone = f" (the weights phase's part: {weights.seconds()})" if weights else ""
         yield Action(
             _label(family),
-            most,
-            "prewarm the files, or read them from faster storage: it wins at most the whole "
-            f"difference between cold and warm, {in_seconds(most)} s of a start{alone}",
+            most.median,
+            "prewarm the files, or read them from faster storage: it wins at most the greatest "
+            f"difference between a cold and a warm start, {most.seconds()}{alone}",
         )
     loader = summarise(
         weights.median - use.floor_s
@@ -126,6 +118,24 @@ def _storage(fleet: Fleet, family: Family) -> Iterable[Action]:
             "change the loader (--load-format, threads, a streaming loader): the storage could "
             f"deliver the weights {loader.seconds()} sooner",
         )
+
+
+def _prewarming(fleet: Fleet) -> Iterable[Action]:
+    """What pre-warming was measured to win, by hardware class, tier and variant."""
+    won: dict[tuple[str, int], list[float]] = {}
+    for one in gains(fleet):
+        kind = fleet.hardware.get(one.place.node)
+        number = fleet.classes[kind] if kind else 0
+        won.setdefault((one.place.inside, number), []).append(one.seconds)
+    for (inside, _), seconds in sorted(won.items()):
+        gain = summarise(seconds)
+        if gain is not None:
+            yield Action(
+                f"{inside} on {plural(gain.n, 'node')}",
+                gain.median,
+                f"pre-warm on deploy: measured here, it takes {gain.seconds()} off a start; the "
+                "reading before it takes its own time",
+            )
 
 
 def _floor(family: Family) -> Iterable[Action]:
@@ -158,15 +168,18 @@ def _floor(family: Family) -> Iterable[Action]:
 
 def _outlier(one: Outlier) -> Action:
     member = one.member
-    gain = one.difference
-    seconds = None if math.isinf(gain) else gain
-    said = f"{in_seconds(gain)} s slower" if seconds is not None else "failing"
-    phase = f", mostly in the phase {one.shift.name!r}" if one.shift else ""
-    what = "look at the nodes, of which one is odd" if one.others.n == 1 else "repair the node"
+    seconds = None if one.failing else one.difference
+    said = (
+        "starts fail"
+        if one.failing
+        else f"starts are {in_seconds(one.difference)} s slower than its class's"
+    )
+    phase = f", mostly in the phase {one.shift.name!r}" if one.shift and not one.failing else ""
+    what = "look at both nodes, of which one is odd" if one.of_two else "repair the node"
     return Action(
         f"{member.node}, {member.group.place.inside}",
         seconds,
-        f"{what}: its {one.mode} starts are {said} than its class's{phase}",
+        f"{what}: its {one.mode} {said}{phase}",
     )
 
 

@@ -53,6 +53,9 @@ def alternatives(fleet: Fleet) -> Iterable[Action]:
         gain = summarise(one for one in all_gains if one is not None)
         if gain is not None:
             on = f" of hardware class {key.hardware}" if len(fleet.classes) > 1 else ""
+            on = " of unrecorded hardware" if fleet.classes and not key.hardware else on
+            many = [count for count in key.concurrency if count not in (None, 1)]
+            on += f", {' and '.join(map(str, many))} at once," if many else ""
             of = len(all_gains)
             yield Action(
                 key.slow,

@@ -170,6 +170,7 @@ def _bare(service: ServiceClass, mode: str, budget: float, entry: Entry) -> Asse
     failed = entry.strays if entry.groups else entry.failed
     if failed:
         verdict, why = FAILS, _named(failed)
+        why += "; started otherwise than the proven ones" if entry.groups else ""
     elif entry.warm_only and mode == "cold":
         verdict, why = NOT_JUDGED, WARM_ONLY
     place = entry.place

@@ -62,7 +62,7 @@ def _probe(
     slowest_s, slowest = max(timed, key=lambda item: (item[0], item[1].order))
     ready_timeout_s = _up(slowest_s * policy.margin, ROUND_S) * ROUND_S
     variable = READY_TIMEOUT.get(slowest.engine)
-    lead_s = max(_lead(took, run) for took, run in timed) if variable else 0.0
+    lead_s = _lead([run for _, run in timed], slowest_s) if variable else 0.0
     return Probe(
         *key,
         slowest=slowest,
@@ -84,10 +84,18 @@ def _up(seconds: float, step: int) -> int:
     return math.ceil(round(seconds / step, 6))
 
 
-def _lead(took: float, run: Run) -> float:
-    """Return the seconds of the phases before the engine's process, or of all if none is known."""
-    known = [run.phases[name] for name in LEADING if name in run.phases]
-    return sum(known) if known else took
+def _lead(runs: Sequence[Run], slowest_s: float) -> float:
+    """Return the longest that the phases before the engine's process took.
+
+    Where no start tells its phases, it cannot have been longer than the slowest of them.
+    """
+    known = [
+        sum(run.phases.get(name, 0.0) for name in LEADING)
+        for run in runs
+        if any(name in run.phases for name in LEADING)
+    ]
+    ready = [run.load_s for run in runs if run.load_s is not None]
+    return max(known or ready, default=slowest_s)
 
 
 def _took(run: Run) -> float | None:

@@ -34,8 +34,8 @@ BOUNDS = (
 THRESHOLDS = (
     "From the slowest of all starts that were made (first ones, cold, warm, proven or not), times "
     "the margin: that is the engine's own time-out. The probe lets it live longer, also by what "
-    "comes before that begins to count, so that the engine is the one who says what is wrong; the "
-    "first probe may come at once, so N failures last N - 1 periods."
+    "comes before that begins to count (lead), so that the engine is the one who says what is "
+    "wrong; the first probe may come at once, so N failures last N - 1 periods."
 )
 FIRST = "Seconds that it wins at most, of one start; medians over nodes (n counts nodes)."
 
@@ -201,13 +201,14 @@ def _probes(review: Review) -> list[str]:
             str(one.period_s),
             str(one.failure_threshold),
             f"{one.ready_timeout_s}" + (f" ({one.variable})" if one.variable else ""),
+            in_seconds(one.lead_s) if one.variable else NOT_HERE,
             _remark(one),
         ]
         for one in review.probes[:ROWS_LISTED]
     ]
     head = ("hardware", "tier", "variant", "slowest, s", "starts", "periodSeconds",
-            "failureThreshold", "ready time-out, s", "remark")  # fmt: skip
-    return [f"Margin: {margin}.", "", table(head, rows, right=(5, 6))]
+            "failureThreshold", "ready time-out, s", "lead, s", "remark")  # fmt: skip
+    return [f"Margin: {margin}.", "", table(head, rows, right=(5, 6, 8))]
 
 
 def _slowest(one: Probe) -> str:

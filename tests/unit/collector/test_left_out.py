@@ -23,6 +23,16 @@ def review(lab: Any) -> tuple[int, dict[str, Any], str]:
     return code, json.loads((lab.folder / "capacity_review.json").read_text()), text
 
 
+def compare(lab: Any, folder: Path, late: list[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
+    """Compares a campaign with one that has more starts, and returns exit code and rows."""
+    for name, more in (("base", []), ("new", late)):
+        place = folder / name / "nodes/gpu-01"
+        place.mkdir(parents=True)
+        (place / "runs.jsonl").write_text(lab.lines([*lab.series(), *more]))
+    code = main(["compare", str(folder / "base"), str(folder / "new")])
+    return code, json.loads((folder / "new/comparison.json").read_text())["rows"]
+
+
 def failed(lab: Any, **changes: Any) -> dict[str, Any]:
     record: dict[str, Any] = lab.record(8, "cold", 4, None, state="unproven", **changes)
     return record
@@ -61,14 +71,8 @@ def test_a_failed_start_that_cannot_be_read_is_not_met(lab: Any, lost: Any) -> N
 def test_a_comparison_says_nothing_of_a_node_that_something_was_left_out_of(
     lab: Any, tmp_path: Path
 ) -> None:
-    folders = []
-    for name, more in (("base", []), ("new", damaged(lab))):
-        place = tmp_path / name / "nodes/gpu-01"
-        place.mkdir(parents=True)
-        (place / "runs.jsonl").write_text(lab.lines([*lab.series(), *more]))
-        folders.append(str(tmp_path / name))
-    assert main(["compare", *folders]) == 3
-    rows = json.loads((tmp_path / "new/comparison.json").read_text())["rows"]
+    code, rows = compare(lab, tmp_path, damaged(lab))
+    assert code == 3
     assert {row["verdict"] for row in rows} == {"insufficient evidence"}
     assert all("new: 1 left out of its files" in row["why"] for row in rows)
 
@@ -108,5 +112,33 @@ def test_starts_of_another_version_that_all_failed_are_a_row_that_fails(lab: Any
     assert code == 1
     assert [row["verdict"] for row in document["budgets"]] == ["meets", "fails"]
     assert document["budgets"][1]["why"].startswith("3 starts failed")
+    assert document["budgets"][1]["why"].endswith("started otherwise than the proven ones")
     report = lab.report()
     assert "never proven: 3 failed (cold: timeout); no budget is met" in report
+    interpretation = lab.section(report, "Interpretation")
+    assert "gpu-01, nvme/default (started otherwise) | no: 3 starts failed" in interpretation
+
+
+def test_of_what_was_repaired_nothing_is_lost(lab: Any) -> None:
+    """Nor of what another file tells, nor in another campaign's rows."""
+    lab.campaign()
+    records = lab.series()
+    rows = lab.table(records).replace(",10.000,", ",10.900,", 1)
+    foreign = rows.splitlines()[-1].replace(records[0]["campaign"], "20250101T000000Z-a3bc44ca9e29")
+    lab.put("gpu-01", "runs.jsonl", lab.lines(records))
+    lab.put("gpu-01", "storage_load_bench.csv", f"{rows}{foreign}\n")
+    code, document, text = review(lab)
+    assert (code, document["left_out"]) == (0, {})
+    assert "the record counts" in text
+    assert "belongs to campaign 2025" in text
+
+
+def test_a_comparison_tells_of_starts_of_another_version_that_failed(
+    lab: Any, tmp_path: Path
+) -> None:
+    other = {"name": "vllm", "version": "0.25", "argv": ["vllm", "serve"], "env": {}}
+    late = [lab.record(n, "cold", n, None, state="unproven", engine=other) for n in (8, 9)]
+    code, rows = compare(lab, tmp_path, late)
+    assert code == 1
+    assert [row["verdict"] for row in rows] == ["same", "slower", "same"]
+    assert rows[1]["why"].startswith("started otherwise than the proven ones, and never proven")

@@ -13,7 +13,8 @@ import pytest
 from bench import synthetic
 from coldproof.fleet.outliers import threshold
 from coldproof.fleet.scatter import Apart, Series, scores
-from coldproof.report.fleet import compared
+from coldproof.report.fleet import compared, outlier_bullets
+from coldproof.review.actions import actions
 from coldproof.stats import beyond_floor
 from tests.unit.collector.fleets import fleet_of
 
@@ -25,10 +26,8 @@ def bimodal(chance: float) -> Any:
     )
 
 
-@pytest.mark.parametrize(("size", "chance"), [(5, 0.5), (8, 0.5), (8, 0.2), (40, 0.2)])
-def test_a_phase_now_short_now_long_accuses_nobody(
-    tmp_path: Path, size: int, chance: float
-) -> None:
+@pytest.mark.parametrize(("size", "chance"), [(5, 0.5), (8, 0.2), (40, 0.2)])
+def test_a_phase_now_short_now_long_accuses_nobody(size: int, chance: float) -> None:
     """A coin that all three starts of a node agree on may; so few are left that five is enough."""
     alarms = 0
     for seed in range(60):
@@ -98,3 +97,24 @@ def test_a_difference_counts_the_failed_starts_as_the_judgement_does(tmp_path: P
     assert "with 2 failed starts counted as longer than all: 40.00 s (80 %) slower" in "\n".join(
         compared(fleet)
     )
+
+
+def test_what_an_odd_start_of_another_node_leaves_undecided_is_told(tmp_path: Path) -> None:
+    nodes = [with_failed(f"gpu-0{n}", (50, 50.5, 51), 0) for n in range(1, 4)]
+    nodes += [with_failed("gpu-04", (50, 51, 250), 0), with_failed("gpu-05", (200, 201, 202), 0)]
+    fleet = fleet_of(tmp_path, *nodes)
+    assert fleet.outliers == []
+    text = "\n".join(compared(fleet))
+    assert "no outlier" in text
+    assert "gpu-05, nvme/default, cold: 150.5 s (299 %) slower" in text or "slower" in text
+    assert "this is not told from chance: repeat with more pairs" in text
+
+
+def test_a_failing_node_of_two_is_an_outlier_and_not_one_of_two(tmp_path: Path) -> None:
+    fleet = fleet_of(
+        tmp_path, with_failed("gpu-01", (50, 51, 52), 0), with_failed("gpu-02", (50, 51, 52), 4)
+    )
+    text = "\n".join([*outlier_bullets(fleet), *compared(fleet)])
+    assert "**gpu-02 is an outlier**: nvme/default, cold: 4 starts failed" in text
+    assert "nobody knows which" not in text
+    assert "repair the node: its cold starts fail" in [one.text for one in actions(fleet)]

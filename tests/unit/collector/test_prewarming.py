@@ -127,7 +127,7 @@ def test_what_was_won_is_what_a_review_says_to_change(lab: Any) -> None:
     lab.fetch([*lab.series(), *warm(lab, 4.0, 4.1, 4.2)])
     found = actions(look(gather_campaign(lab.folder)))
     (one,) = [action for action in found if action.text.startswith("pre-warm on deploy")]
-    assert (one.where, round(one.seconds or 0.0, 2)) == ("gpu-01, nvme/prewarmed", 6.0)
+    assert (one.where, round(one.seconds or 0.0, 2)) == ("nvme/prewarmed on 1 node", 6.0)
 
 
 def test_a_reading_faster_than_the_sweeps_puts_the_ceiling_in_doubt(lab: Any) -> None:

@@ -50,7 +50,7 @@ def test_verdict_row_and_interpretation_of_a_proven_series(lab: Any) -> None:
     assert (
         "In an SRE's words: most of this cold start is waiting for storage, so faster storage or "
         "prewarming pays off; the gain is at most 59 % (59 to 60, n=3) of the cold start; the "
-        "weights alone are 52 % (52 to 52, n=3) of the cold start" in interpretation
+        "weights phase's part of it is 52 % (52 to 52, n=3) of the cold start" in interpretation
     )
     # Only what a naive procedure would have said calls a difference "the disk".
     naive = "would have blamed the disk for 25.9 s, of which 14.2 s are the weights (n=1)"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from coldproof.fleet.manifests import odd_manifests
 from coldproof.gather import gather_campaign
 from coldproof.groups import Entry, entries
 from coldproof.pairs import pair_up
@@ -206,25 +205,6 @@ def test_unsettled_is_what_the_last_prime_says(
     assert only(lab, primes).unsettled is unsettled
 
 
-def test_other_weights_are_not_comparable(lab: Any) -> None:
-    other = {"manifest": "b" * 64}
-    for node in ("gpu-01", "gpu-02"):
-        lab.fetch(lab.series(node), node)
-    assert odd_manifests(entries(gather_campaign(lab.folder).runs)) == {}
-    lab.fetch(lab.series("gpu-03", weights=other), "gpu-03")
-    odd = odd_manifests(entries(gather_campaign(lab.folder).runs))
-    assert {name: [place.node for place in places] for name, places in odd.items()} == {
-        "b" * 64: ["gpu-03"]
-    }
-
-
-def test_without_a_majority_all_weights_are_odd(lab: Any) -> None:
-    lab.fetch(lab.series("gpu-01"), "gpu-01")
-    lab.fetch(lab.series("gpu-02", weights={"manifest": "b" * 64}), "gpu-02")
-    odd = odd_manifests(entries(gather_campaign(lab.folder).runs))
-    assert sorted(odd) == ["a" * 64, "b" * 64]
-
-
 def test_csv_rows_alone_are_proven_by_their_notes_but_make_no_pair_without_evidence(
     lab: Any,
 ) -> None:
@@ -277,21 +257,6 @@ def test_refuted_row_without_its_value_is_refuted_and_not_failed(lab: Any) -> No
     (entry,) = entries(gathered.runs)
     assert gathered.exclusions.counts() == {}
     assert (len(entry.refuted), len(entry.failed), len(entry.unproven)) == (1, 0, 0)
-
-
-def test_a_node_with_many_tiers_has_one_vote_on_what_the_common_weights_are(lab: Any) -> None:
-    for n in range(1, 4):
-        lab.fetch(lab.series(f"gpu-0{n}"), f"gpu-0{n}")
-    many = [
-        {**record, "tier": f"t{tier}", "seq": record["seq"] + 10 * tier,
-         "run_id": f"{record['run_id'][:-4]}{record['seq'] + 10 * tier:04d}",
-         "weights": {"files": 2, "bytes": 1 << 30, "manifest": "b" * 64}}
-        for tier in range(9)
-        for record in lab.series("gpu-09")
-    ]  # fmt: skip
-    lab.fetch([lab.sign(record) for record in many], "gpu-09")
-    odd = odd_manifests(entries(gather_campaign(lab.folder).runs))
-    assert {place.node for places in odd.values() for place in places} == {"gpu-09"}
 
 
 def test_starts_of_two_kernels_in_one_row_are_told(lab: Any) -> None:

@@ -49,7 +49,10 @@ def test_a_difference_that_is_not_the_weights_is_not_called_storage(lab: Any) ->
     text = interpretation(lab, *place(lab, "nvme", [(100, 40)] * 3, weights=(4.0, 1.0)))
     assert "storage's share of the cold start is 3 %" in text
     assert "waiting for storage" not in text
-    assert "at most 60 % (60 to 60, n=3) of the cold start; the weights alone are 3 %" in text
+    assert (
+        "at most 60 % (60 to 60, n=3) of the cold start; the weights phase's part of it is 3 %"
+        in text
+    )
     assert "What is not in the weights phase need not be storage" in text
 
 
@@ -97,8 +100,11 @@ def test_variants_of_two_scopes_are_two_comparisons(lab: Any) -> None:
     lab.campaign()
     lab.fetch([lab.sign(one) for one in records])
     verdict = lab.section(lab.report(), "Verdict")
-    assert "fastest a 50.00 s" in verdict
-    assert "fastest c 70.00 s" in verdict
+    told = "variants with tier nvme (scope {}, method evict, compile caches hit, 1 node"
+    assert told.format("weights") in verdict
+    assert told.format("weights+engine") in verdict
+    assert "cold: fastest a 50.00 s" in verdict
+    assert "cold: fastest c 70.00 s" in verdict
 
 
 def test_nodes_that_another_tier_does_not_help_are_counted(lab: Any) -> None:
@@ -107,3 +113,9 @@ def test_nodes_that_another_tier_does_not_help_are_counted(lab: Any) -> None:
         near = place(lab, "nvme", [(50, 45)] * 3, node=node)
         lab.fetch([*near, *place(lab, "nfs", [(other, 45)] * 3, first=10, node=node)], node)
     assert alternatives(lab) == [WON.format("50.00", "1 of 2 nodes")]
+
+
+def test_a_part_that_is_greater_than_the_whole_is_explained(lab: Any) -> None:
+    text = interpretation(lab, *place(lab, "nvme", [(100, 95)] * 3, weights=(60.0, 6.0)))
+    assert "this start is not slow because of storage" in text
+    assert "is 54 % (54 to 54, n=3) of the cold start, other phases took longer when warm" in text
