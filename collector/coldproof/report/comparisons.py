@@ -9,7 +9,7 @@ from coldproof.fleet.analysis import Fleet
 from coldproof.fleet.families import Family
 from coldproof.groups import Group
 from coldproof.stats import Summary, in_times
-from coldproof.text import cell, listing
+from coldproof.text import cell, listing, plural
 
 BULLETS = 100
 
@@ -126,7 +126,8 @@ def _under(group: Group, axis: str) -> str:
     """Return what tells comparisons of the same place from each other; safe to print."""
     held = group.circumstances
     own = f"scope {cell(held.scope)}, " if axis == "variant" else ""
-    many = f", {held.concurrency} nodes at once" if axis == "variant" and held.concurrency else ""
+    count = held.concurrency if axis == "variant" else None
+    many = f", {plural(count, 'node')} at once" if count else ""
     return f" ({own}method {cell(held.method)}, compile caches {held.compile}{many})"
 
 

@@ -100,7 +100,7 @@ def test_variants_of_two_scopes_are_two_comparisons(lab: Any) -> None:
     lab.campaign()
     lab.fetch([lab.sign(one) for one in records])
     verdict = lab.section(lab.report(), "Verdict")
-    told = "variants with tier nvme (scope {}, method evict, compile caches hit, 1 node"
+    told = "variants with tier nvme (scope {}, method evict, compile caches hit, 1 node at once)"
     assert told.format("weights") in verdict
     assert told.format("weights+engine") in verdict
     assert "cold: fastest a 50.00 s" in verdict
