@@ -109,6 +109,6 @@ def _only_in(parts: Sequence[str], others: Sequence[str]) -> str:
 
 def _shown(part: str) -> str:
     """Return an option or a variable, all of its value hidden if it has a secret's name."""
-    name, mark, _ = part.partition("=") if "=" in part.split(" ")[0] else part.partition(" ")
+    name, mark = part.partition("=" if "=" in part.split(" ")[0] else " ")[:2]
     shown = redact(part)
     return f"{name}{mark}{HIDDEN}" if mark and shown != part else shown

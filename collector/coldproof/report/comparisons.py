@@ -33,7 +33,7 @@ def tiers_and_variants(fleet: Fleet, demo: str) -> list[str]:
     for node, groups in by_node.items():
         for axis in ("tier", "variant"):
             rows = list(_along(groups, axis))
-            times = Counter(kept for kept, _ in rows)
+            times = Counter(row[0] for row in rows)
             for kept, members in rows:
                 same = axis == "tier" and not all(
                     alone[node, group.place.tier] for group in members

@@ -42,7 +42,7 @@ def prewarming(fleet: Fleet) -> list[str]:
 def gains(fleet: Fleet) -> list[Gain]:
     """Return what pre-warming was measured to win; places where it won nothing are left out."""
     found = []
-    for place, own, twins, _ in _prewarmed(fleet):
+    for place, own, twins, _twin in _prewarmed(fleet):
         starts = own[0].warm_s if len(own) == 1 and _readings(own[0]) else None
         held = _cold_of(own[0], twins) if starts else None
         cold = held.cold_s if held else None

@@ -127,7 +127,7 @@ def _prewarming(fleet: Fleet) -> Iterable[Action]:
         kind = fleet.hardware.get(one.place.node)
         number = fleet.classes[kind] if kind else 0
         won.setdefault((one.place.inside, number), []).append(one.seconds)
-    for (inside, _), seconds in sorted(won.items()):
+    for (inside, _number), seconds in sorted(won.items()):
         gain = summarise(seconds)
         if gain is not None:
             yield Action(

@@ -44,7 +44,7 @@ def alternatives(fleet: Fleet) -> Iterable[Action]:
         kind = fleet.hardware.get(node)
         number = fleet.classes[kind] if kind else 0
         for slow, same in members:
-            for fast, _ in members:
+            for fast, _same in members:
                 if _alike(fast, slow, same):
                     held = (slow.circumstances.concurrency, fast.circumstances.concurrency)
                     key = _Kind(slow.place.inside, fast.place.inside, number, held)
