@@ -63,3 +63,15 @@ def test_no_file_is_long() -> None:
         if path.relative_to(ROOT).parts[0] != "tests"
     }
     assert {name: count for name, count in lengths.items() if count > MOST_LINES} == {}
+
+
+def test_whoever_uses_underscore_alone_is_among_the_ignores_of_ansible_test() -> None:
+    """It takes minutes to say so, and also that an ignore is there for nothing."""
+    used = {
+        str(path.relative_to(ROOT))
+        for path in tracked("collector/**/*.py", "plugins/**/*.py", "roles/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store)
+    }
+    ignores = (ROOT / "tests/sanity/ignore-2.19.txt").read_text("utf-8").splitlines()
+    assert used == {line.split(" ")[0] for line in ignores if "disallowed-name" in line}
