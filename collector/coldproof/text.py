@@ -27,10 +27,12 @@ HIDDEN = "[redacted]"
 
 def words(text: str, limit: int = LIMIT) -> str:
     """Return `text` as one printable line of at most `limit` characters."""
-    visible = "".join(
-        " " if unicodedata.category(character)[0] in "CZ" else character
-        for character in text[: 4 * limit]
-    )
+    visible = text[: 4 * limit]
+    if not visible.isprintable():  # which is: no character of "C" or "Z" but the space
+        visible = "".join(
+            " " if unicodedata.category(character)[0] in "CZ" else character
+            for character in visible
+        )
     line = " ".join(visible.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from coldproof.charts.markup import Markup, element, joined
 from coldproof.html.blocks import Block, Bullets, Code, Heading, Table
@@ -31,17 +31,18 @@ def inline(text: str) -> Markup:
     return joined(*parts, _plain(text[at:]))
 
 
-def render(block: Block, name: str, label: str) -> Markup:
-    """Return one block; `name` is an id for it, `label` the heading it stands under."""
-    if isinstance(block, Heading):
-        return element(f"h{block.level}", inline(block.text), id=name)
-    if isinstance(block, Bullets):
-        return _bullets(block.items)
+def render(block: Block, name: str, label: str) -> Iterator[str]:
+    """Yield one block in pieces; `name` is an id for it, `label` the heading it stands under."""
     if isinstance(block, Table):
-        return _table(block, name, label)
-    if isinstance(block, Code):
-        return element("pre", element("code", block.text), tabindex=0)
-    return element("p", inline(block.text))
+        yield from _table(block, name, label)
+    elif isinstance(block, Heading):
+        yield element(f"h{block.level}", inline(block.text), id=name)
+    elif isinstance(block, Bullets):
+        yield _bullets(block.items)
+    elif isinstance(block, Code):
+        yield element("pre", element("code", block.text), tabindex=0)
+    else:
+        yield element("p", inline(block.text))
 
 
 def _plain(text: str) -> Markup:
@@ -67,7 +68,8 @@ def _item(text: str) -> Markup:
     return element("li", element("strong", inline(lead[1])), ": ", inline(text[lead.end() :]))
 
 
-def _table(table: Table, name: str, label: str) -> Markup:
+def _table(table: Table, name: str, label: str) -> Iterator[str]:
+    """Yield a table row by row: a fleet's may be larger than all else in the page."""
     head = element(
         "tr",
         *(
@@ -75,17 +77,21 @@ def _table(table: Table, name: str, label: str) -> Markup:
             for at, text in enumerate(table.head)
         ),
     )
-    rows = [_row(table, row) for row in table.rows]
+    rows = Markup("{rows}")
     grid = element(
         "table",
         element("caption", label, class_="unseen"),
         element("thead", head),
-        element("tbody", *rows),
+        element("tbody", rows),
     )
-    tall = " tall" if len(rows) > TALL else ""
-    return element(
+    tall = " tall" if len(table.lines) > TALL else ""
+    around = element(
         "div", grid, class_=f"scroll{tall}", id=name, role="region", tabindex=0, aria_label=label
     )
+    before, _, after = around.rpartition(rows)
+    yield before
+    yield from (_row(table, row) for row in table.rows)
+    yield after
 
 
 def _row(table: Table, row: Sequence[str]) -> Markup:

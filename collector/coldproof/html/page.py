@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby
 
 from coldproof.charts.frame import Chart, style
 from coldproof.charts.markup import Markup, element, joined
@@ -41,19 +42,21 @@ def page(name: str, markdown: bytes, charts: Sequence[Chart]) -> bytes:
     headings = [heading for heading, _ in _sections(text)][1:]
     placed = _place(headings, charts)
     headings += [LAST] * (LAST in placed and LAST not in headings)
-    chunks: list[bytes] = []
-    # Each section is encoded before the next is made: a large fleet's page must not be held as
-    # text, as elements and as bytes at once.
+    # Each row is encoded before the next is made: a large fleet's page must not be held as text,
+    # as elements and as bytes at once.
+    written = io.BytesIO()
     for number, (heading, content) in enumerate(_sections(text)):
         made = (
             _section(heading, content, f"s{number}", placed.pop(heading, []))
             if number
-            else _opening(name, heading, content, headings)
+            else [_opening(name, heading, content, headings)]
         )
-        chunks.append(made.encode())
+        written.writelines(one.encode() for one in made)
     if LAST in placed:
-        chunks.append(_section(LAST, [], f"s{len(headings)}", placed[LAST]).encode())
-    return b"".join([*chunks, _closing().encode()])
+        made = _section(LAST, [], f"s{len(headings)}", placed[LAST])
+        written.writelines(one.encode() for one in made)
+    written.write(_closing().encode())
+    return written.getvalue()
 
 
 def _sections(markdown: str) -> Iterator[tuple[str, list[Block]]]:
@@ -76,11 +79,12 @@ def _opening(name: str, title: str, lead: Sequence[Block], headings: Sequence[st
         element("li", element("a", inline(heading), href=f"#s{number}"))
         for number, heading in enumerate(headings, 1)
     )
+    said = chain.from_iterable(render(one, "", "") for one in lead)
     parts = [
         _head(f"{title}: {words(name, 80)}"),
         "<body>",
         element("a", SKIP, class_="skip", href="#main"),
-        element("header", element("h1", inline(title)), *(render(one, "", "") for one in lead)),
+        element("header", element("h1", inline(title)), Markup("".join(said))),
         element("nav", element("ul", *links), aria_label="Contents"),
         '<main id="main" tabindex="-1">',
     ]
@@ -120,10 +124,13 @@ def _place(headings: Sequence[str], charts: Sequence[Chart]) -> dict[str, list[C
     return placed
 
 
-def _section(heading: str, content: Sequence[Block], name: str, charts: Sequence[Chart]) -> Markup:
+def _section(
+    heading: str, content: Sequence[Block], name: str, charts: Sequence[Chart]
+) -> Iterator[str]:
+    """Yield one section in pieces."""
     label = heading
     used: Counter[str] = Counter()
-    parts: list[Markup] = []
+    parts: list[Iterable[str]] = []
     for number, block in enumerate(content, 1):
         if isinstance(block, Heading):
             label = block.text
@@ -132,8 +139,10 @@ def _section(heading: str, content: Sequence[Block], name: str, charts: Sequence
         again = f" ({used[label]})" if used[label] > 1 else ""
         parts.append(render(block, f"{name}-{number}", f"{label}{again}"))
     for kind, drawn in groupby(charts, key=lambda chart: chart.kind):
-        parts.insert(BEFORE[kind], _figures(list(drawn)))
-    return element("section", element("h2", inline(heading)), *parts, id=name)
+        parts.insert(BEFORE[kind], [_figures(list(drawn))])
+    yield f'<section id="{name}">{element("h2", inline(heading))}'
+    yield from chain.from_iterable(parts)
+    yield "</section>"
 
 
 def _figures(charts: Sequence[Chart]) -> Markup:
