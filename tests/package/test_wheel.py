@@ -19,7 +19,7 @@ from tests.package.tree import PLACE, files_of, run
 PACKAGE = "collector/coldproof/"
 # What nobody needs at run time, or what pip knows already.
 READ_ONLY = (
-    "docs/", "changelogs/", "monitoring/", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
+    "docs/", "changelogs/", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
 )  # fmt: skip
 OF_GALAXY = ("FILES.json", "MANIFEST.json", "requirements.txt")
 

@@ -16,8 +16,8 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "resume",
         _run,
         "go on with a campaign, as it was begun",
-        "Like run, with the inventory and the limit of the campaign's own command. Variables that "
-        "were given with -e have to be given again: nothing keeps them, they may be secrets.",
+        "Like run, with the inventory of the campaign's own command, on all its nodes. Variables "
+        "that were given with -e have to be given again: nothing keeps them, they may be secrets.",
     )
     add_campaign(parser)
     add_arguments(parser)

@@ -51,7 +51,7 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
 
 
 def add_variables(parser: argparse.ArgumentParser) -> None:
-    """Declare -e."""
+    """Declare -e, and what opens a vault that variables are in."""
     parser.add_argument(
         "-e",
         "--extra-vars",
@@ -60,13 +60,25 @@ def add_variables(parser: argparse.ArgumentParser) -> None:
         metavar="VAR=VALUE",
         help="as Ansible's; may be repeated",
     )
+    for name, what in (("--vault-password-file", "FILE"), ("--vault-id", "LABEL@FILE")):
+        parser.add_argument(name, action="append", default=[], metavar=what, help="as Ansible's")
+
+
+def variables(options: argparse.Namespace) -> list[str]:
+    """Return the words for ansible-playbook that `add_variables` declares."""
+    given = {
+        "-e": options.extra_vars,
+        "--vault-password-file": options.vault_password_file,
+        "--vault-id": options.vault_id,
+    }
+    return [word for option, values in given.items() for one in values for word in (option, one)]
 
 
 def words(options: argparse.Namespace) -> list[str]:
     """Return the words for ansible-playbook."""
     given = [word for one in options.inventory for word in ("-i", one)]
     given += ["-l", options.limit] if options.limit else []
-    given += [word for one in options.extra_vars for word in ("-e", one)]
+    given += variables(options)
     given += ["-f", str(options.forks)] if options.forks else []
     return given + (["--check"] if options.check else [])
 

@@ -6,7 +6,7 @@ import argparse
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
-from coldproof.cli.run import add_campaign, add_variables
+from coldproof.cli.run import add_campaign, add_variables, variables
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -17,7 +17,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         _run,
         "say what each node of a campaign does now",
         "Has each node's shell print its agent's status, by a playbook: a row a node. Exits with 1 "
-        "if a node does not answer.",
+        "if a node of the campaign does not answer.",
     )
     add_arguments(parser)
 
@@ -33,12 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INVENTORY",
         help="as Ansible's (default: that of the campaign's command)",
     )
-    parser.add_argument("-l", "--limit", metavar="LIMIT", help="as Ansible's (default: likewise)")
+    parser.add_argument(
+        "-l", "--limit", metavar="LIMIT", help="as Ansible's (default: the campaign's nodes)"
+    )
     add_variables(parser)
 
 
 def _run(options: argparse.Namespace) -> Answer:
     from coldproof.live.command_ask import status  # ansible-runner
 
-    words = [word for one in options.extra_vars for word in ("-e", one)]
-    return status(options.campaign, options.inventory, options.limit, words)
+    return status(options.campaign, options.inventory, options.limit, variables(options))

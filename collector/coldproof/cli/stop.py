@@ -6,6 +6,7 @@ import argparse
 
 from coldproof.answer import Answer
 from coldproof.cli.adding import Commands, add_command
+from coldproof.cli.run import variables
 from coldproof.cli.status import add_arguments
 
 
@@ -17,7 +18,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         _run,
         "ask the agents of a campaign to stop between two runs",
         "An agent ends before its next prime run or pair of starts; nothing is lost, and resume "
-        "goes on from there. Exits with 1 if a node does not answer.",
+        "goes on from there. Exits with 1 if a node of the campaign does not answer.",
     )
     add_arguments(parser)
 
@@ -25,5 +26,4 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 def _run(options: argparse.Namespace) -> Answer:
     from coldproof.live.command_ask import stop  # ansible-runner
 
-    words = [word for one in options.extra_vars for word in ("-e", one)]
-    return stop(options.campaign, options.inventory, options.limit, words)
+    return stop(options.campaign, options.inventory, options.limit, variables(options))

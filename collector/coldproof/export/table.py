@@ -17,6 +17,7 @@ from coldproof.gather import Gathered
 from coldproof.runs import Run, dig
 
 PARTS = ("weights", "engine")
+MOST_DIGITS = 12  # of a context length, as in records
 
 
 def parquet(gathered: Gathered) -> bytes:
@@ -81,7 +82,8 @@ def _load_s(run: Run) -> float | None:
 
 
 def _length(run: Run) -> int | None:
-    return int(run.max_model_len) if run.max_model_len.isdecimal() else None
+    text = run.max_model_len
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _phases(run: Run) -> list[Mapping[str, Any]]:

@@ -88,7 +88,7 @@ def _table(table: Table, name: str, label: str) -> Iterator[str]:
     around = element(
         "div", grid, class_=f"scroll{tall}", id=name, role="region", tabindex=0, aria_label=label
     )
-    before, _, after = around.rpartition(rows)
+    before, _mark, after = around.rpartition(rows)
     yield before
     yield from (_row(table, row) for row in table.rows)
     yield after

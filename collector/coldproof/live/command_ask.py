@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from coldproof.answer import Answer
+from coldproof.campaign import load
 from coldproof.errors import InputError
 from coldproof.live import last, places
-from coldproof.live.lines import doing_by, seconds, shown
+from coldproof.live.lines import REASON, doing_by, seconds, shown
 from coldproof.live.progress import reason
 from coldproof.live.session import INTERRUPTED, Session, Show
 
 STOPS = "stops after this pair"
+ABSENT = "not asked: not in the inventory, or not in the group of GPU nodes"
+LATER = "stops when it goes on"
 NOT_ASKED = (
     " (coldproof_state_dir cannot be written by this user: give -e again as when it was begun)"
 )
@@ -47,7 +50,7 @@ def status(
 ) -> Answer:
     """Say what each node does now. The code is 1 if one does not answer."""
     folder, answers, code = _ask("status", named, inventory, limit, words)
-    rows = {name: _row(answers, name, folder.name) for name in _names(answers)}
+    rows = _rows(folder, answers, limit)
     return _answer(folder.name, rows, {name: _said(one) for name, one in rows.items()}, code)
 
 
@@ -59,12 +62,15 @@ def stop(
     The code is 1 if a node does not answer, or one that is at work cannot be asked.
     """
     folder, answers, code = _ask("stop", named, inventory, limit, words)
-    rows = {name: _row(answers, name, folder.name) for name in _names(answers)}
+    rows = _rows(folder, answers, limit)
+    for name, one in rows.items():
+        if not one["at_work"] and answers.looks.get(name, {}).get("asked"):
+            one["state"] = f"{LATER}: {one['state']}"
     deaf = [
         name for name, one in rows.items() if one["at_work"] and not answers.looks[name]["asked"]
     ]
     for name in deaf:
-        why = shown(str(answers.looks[name].get("stderr") or "")).strip()
+        why = shown(str(answers.looks[name].get("stderr") or ""), REASON).strip()
         rows[name]["state"] = f"at work, and not asked to stop: {why or 'no reason was given'}"
     said = {
         name: rows[name]["state"] + NOT_ASKED
@@ -111,11 +117,20 @@ def _names(answers: Answers) -> list[str]:
     return sorted({*answers.looks, *answers.failed})
 
 
+def _rows(folder: Path, answers: Answers, limit: str | None) -> dict[str, dict[str, Any]]:
+    """Return each node's row; all nodes of the campaign have one where no limit was given."""
+    names = set(_names(answers)) | (set() if limit else set(load(folder)["nodes"]))
+    return {name: _row(answers, name, folder.name) for name in sorted(names)}
+
+
 def _row(answers: Answers, name: str, campaign: str) -> dict[str, Any]:
     """Return what a node's answer says of the campaign, in words that are safe to print."""
     look = answers.looks.get(name)
+    if look is None and name not in answers.failed:
+        return {"answered": False, "at_work": False, "state": ABSENT}
     if look is None or not look["boot_id"]:
-        why = answers.failed.get(name) or shown(str((look or {}).get("stderr") or "no answer"))
+        told = str((look or {}).get("stderr") or "no answer")
+        why = answers.failed.get(name) or shown(told, REASON)
         return {"answered": False, "at_work": False, "state": why}
     found = look.get("status")
     row: dict[str, Any] = {"answered": True, "at_work": False}
@@ -130,7 +145,7 @@ def _row(answers: Answers, name: str, campaign: str) -> dict[str, Any]:
         return {**row, "state": "done"}
     error = found.get("error")
     if error:
-        return {**row, "state": shown(f"{error['code']}: {error['message']}")}
+        return {**row, "state": shown(f"{error['code']}: {error['message']}", REASON)}
     if found["needs"] == "reboot":
         return {**row, "state": "waits for its reboot: resume gives it"}
     if not look["alive"]:

@@ -54,7 +54,14 @@ def run(arguments: Sequence[str], *, stream: bool, silent: bool) -> Answer:
 def _failed(show: Show) -> dict[str, Any]:
     """Return the nodes of a run that keeps nothing, each with what became of it."""
     nodes = show.told.progress.nodes.values()
-    return {one.name: {"status": "failed", "message": one.failed} for one in nodes if one.failed}
+    return {
+        one.name: {
+            "status": one.outcome or "failed",
+            "message": one.failed.removeprefix(f"{one.outcome}: "),
+        }
+        for one in nodes
+        if one.failed
+    }
 
 
 def _why(show: Show) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from coldproof.live.lines import shown
-from coldproof.live.progress import POLLS, STREAM, Progress, reason
+from coldproof import campaign
+from coldproof.live.lines import REASON, seconds, shown
+from coldproof.live.progress import POLLS, STREAM, Node, Progress, reason
 
 # The task of the role report whose message is for the user.
 REPORT = "Show the report"
 # The task of the role preflight whose message is the plan, a line a node.
 PLAN = "Show what will be done"
-LOST = ("runner_on_failed", "runner_on_unreachable")
+UNREACHABLE = "runner_on_unreachable"
+LOST = ("runner_on_failed", UNREACHABLE)
+# The action that runs on the controller and says where the campaign's folder is.
+COLLECTOR = "collector"
 
 
 class Told:
@@ -43,10 +47,12 @@ class Told:
         if not isinstance(result, dict):
             return None
         if kind in LOST and not data.get("ignore_errors"):
-            node.failed = node.failed or reason(result)
+            self._lost(node, result, str(kind))
         answer = result.get("answer")
         if isinstance(answer, dict):
-            self._answer(host, answer)
+            # What else has an answer is a node, which is not trusted with a folder of ours.
+            ours = str(data.get("task_action") or "").rpartition(".")[2] == COLLECTOR
+            self._folder(answer) if ours else self._expected(node, answer)
         if task.endswith(REPORT) and isinstance(result.get("msg"), str):
             self.report = result["msg"]
         if task.endswith(PLAN):
@@ -58,18 +64,29 @@ class Told:
         """Take a streamed status in, or why there is none."""
         node = self.progress.node(host)
         if status is None:
-            node.via, node.why = POLLS, shown(why)
+            node.via, node.why = POLLS, shown(why, REASON)
         else:
             node.why = ""
             node.see(status, STREAM, now)
 
-    def _answer(self, host: str, answer: dict[str, Any]) -> None:
+    def _folder(self, answer: dict[str, Any]) -> None:
         if isinstance(answer.get("directory"), str) and isinstance(answer.get("campaign"), str):
             self.directory = Path(answer["directory"])
+
+    def _expected(self, node: Node, answer: dict[str, Any]) -> None:
         expected = answer.get("expected")
-        minutes = expected.get("minutes") if isinstance(expected, dict) else None
-        if isinstance(minutes, (int, float)):
-            self.progress.node(host).expected_s = 60.0 * minutes
+        minutes = seconds(expected.get("minutes")) if isinstance(expected, dict) else None
+        if minutes is not None and minutes >= 0:
+            node.expected_s = 60.0 * minutes
+
+    def _lost(self, node: Node, result: dict[str, Any], kind: str) -> None:
+        if node.failed:
+            return
+        outcome = result.get("outcome")
+        told = outcome.get("status") if isinstance(outcome, dict) else None
+        other = "unreachable" if kind == UNREACHABLE else "failed"
+        node.failed = reason(result)
+        node.outcome = told if told in campaign.STATUSES else other
 
     def _look(self, host: str, result: dict[str, Any], now: float) -> dict[str, Any] | None:
         """Take a look of the playbook in; one of a streamed node says nothing new."""

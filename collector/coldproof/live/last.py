@@ -11,6 +11,9 @@ from coldproof import campaign
 from coldproof.errors import InputError
 from coldproof.names import CAMPAIGN
 
+# Linux takes no word of 128 KiB; so many nodes are all that are in the inventory.
+MOST_OF_A_WORD = 120_000
+
 
 def newest(named: Path | None) -> Path:
     """Return the campaign's folder: `named`, or the newest in ./reports. Raises InputError."""
@@ -29,16 +32,33 @@ def newest(named: Path | None) -> Path:
 
 
 def arguments(folder: Path, inventory: Sequence[str], limit: str | None) -> list[str]:
-    """Return -i and -l of the campaign's command where none are given, and what names the campaign.
+    """Return what names the campaign, and its inventory and nodes where those are not given.
 
     Variables that were given with -e are not among them: nothing keeps those, they may be secrets.
+    Raises InputError: its inventory is not where its command says, seen from here.
     """
-    words = shlex.split(campaign.load(folder).get("command") or "")
-    wanted = {"-i": not inventory, "-l": not limit}
-    kept = []
-    for word, value in zip(words, words[1:], strict=False):
-        if wanted.get(word):
-            kept += [word, value]
+    found = campaign.load(folder)
+    words = [] if inventory else _inventories(found.get("command") or "", folder)
+    if not limit:
+        # Not the command's own: others may have joined since, by another.
+        nodes = ",".join(sorted(found["nodes"]))
+        if 0 < len(nodes) <= MOST_OF_A_WORD:
+            words += ["-l", nodes]
     # As JSON: a path may hold anything.
     named = {"coldproof_campaign": folder.name, "coldproof_reports_dir": str(folder.parent)}
-    return [*kept, "-e", json.dumps(named)]
+    return [*words, "-e", json.dumps(named)]
+
+
+def _inventories(command: str, folder: Path) -> list[str]:
+    words = shlex.split(command)
+    kept = []
+    for word, value in zip(words, words[1:], strict=False):
+        if word == "-i":
+            # A comma makes it a list of hosts.
+            if "," not in value and not Path(value).exists():
+                raise InputError(
+                    f"{folder / campaign.FILE}: its inventory {value} is not there, seen from "
+                    "here; give -i, or go where the campaign was begun"
+                )
+            kept += [word, value]
+    return kept

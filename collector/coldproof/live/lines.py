@@ -15,6 +15,8 @@ FOLLOWED = "__measure_poll"
 STATUS = re.compile(r'\{.*"coldproof\.status/1".*\}', re.DOTALL)
 AGAIN_S = 60.0
 WIDTH = 60
+# Characters of a reason at most; the table shows what fits.
+REASON = 400
 
 
 @dataclass
@@ -78,7 +80,7 @@ def seconds(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else None
 
 
-def shown(value: Any) -> str:
-    """Return a node's text as one short printable line: it may be anything."""
+def shown(value: Any, limit: int = WIDTH) -> str:
+    """Return a node's text as one printable line of at most `limit`: it may be anything."""
     text = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else "?" for one in text)[:WIDTH]
+    return "".join(one if one.isprintable() else "?" for one in text[:limit])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +27,11 @@ class Log:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len)[::-1]
+        known = [one for one in secrets if len(one) >= SHORTEST]
+        escaped = [
+            json.dumps(one, ensure_ascii=way)[1:-1] for one in known for way in (True, False)
+        ]
+        self._secrets = sorted({*known, *escaped}, key=len)[::-1]
         self._kept: list[str] = []
         self._file: int | None = None
         self.failed = ""
@@ -101,8 +106,8 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one, name)
-    elif isinstance(value, str):
-        yield name, value
+    elif isinstance(value, str | int | float):
+        yield name, str(value)
 
 
 def _secret(name: str) -> bool:

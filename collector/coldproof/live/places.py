@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import os
 
 from coldproof import collection
@@ -19,12 +21,24 @@ def environment() -> dict[str, str]:
     before the configured one, unless told.
     """
     given, root = os.environ, collection.root()
+    config = given.get("ANSIBLE_CONFIG", str(root / "ansible.cfg"))
     paths = [str(root / "plugins/callback"), given.get("ANSIBLE_CALLBACK_PLUGINS", "")]
     return {
-        "ANSIBLE_CONFIG": given.get("ANSIBLE_CONFIG", str(root / "ansible.cfg")),
-        "ANSIBLE_HOST_KEY_CHECKING": given.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        "ANSIBLE_CONFIG": config,
+        "ANSIBLE_HOST_KEY_CHECKING": given.get("ANSIBLE_HOST_KEY_CHECKING", _checking(config)),
         "ANSIBLE_STDOUT_CALLBACK": given.get("ANSIBLE_STDOUT_CALLBACK", "live"),
         "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(filter(None, paths)),
         # Ansible has a terminal of ansible-runner's, whatever ours is.
         "ANSIBLE_NOCOLOR": "1",
     }
+
+
+def _checking(config: str) -> str:
+    """Return what a configuration says of host keys; that they are checked where it says nothing.
+
+    ansible-runner tells Ansible by the environment not to check them, which outweighs the file.
+    """
+    found = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError, OSError):
+        found.read(config, "utf-8")
+    return found.get("defaults", "host_key_checking", fallback="True")

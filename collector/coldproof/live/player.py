@@ -8,6 +8,7 @@ the end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -82,7 +83,17 @@ class Player:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, and its workers, which would outlive it: each has a session of its own.
+
+        Only Linux tells which they are.
+        """
+        if not self._kill.is_set() and self.playing():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(self._pid_file.read_text("ascii"))
+                os.kill(pid, signal.SIGSTOP)  # it begins no other
+                for one in [*descendants(pid), pid]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(one, signal.SIGKILL)
         self._kill.set()
 
     def wait(self) -> int:
@@ -102,6 +113,20 @@ class Player:
             (Path(runner_config.artifact_dir) / "command").unlink(missing_ok=True)
             if self._command is not None:
                 os.close(self._command)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has begun, and theirs, as /proc has them now."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # pid (name) state ppid: proc_pid_stat(5). The name may hold anything.
+            parent = int(path.read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found = list(children.get(pid, ()))
+    for one in found:
+        found += children.get(one, ())
+    return found
 
 
 def withhold(path: Path) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from coldproof.live.lines import doing_by, seconds, shown
+from coldproof.live.lines import REASON, doing_by, seconds, shown
 
 STREAM, POLLS = "stream", "polls"
 
@@ -22,6 +22,7 @@ class Node:
         via: how its status comes here, STREAM or POLLS.
         why: why it is not streamed, where it is not.
         failed: why it is not complete, where it is not.
+        outcome: then a status as campaign.json has it.
         expected_s: how long its whole campaign takes by preflight, in seconds.
         pace: when the first status was seen, its step, and the same of the last new step.
     """
@@ -34,6 +35,7 @@ class Node:
     via: str = ""
     why: str = ""
     failed: str = ""
+    outcome: str = ""
     expected_s: float | None = None
     pace: tuple[float, int, float, int] | None = None
 
@@ -41,6 +43,11 @@ class Node:
     def done(self) -> bool:
         """Whether its agent has done all of the plan."""
         return bool(self.status and self.status.get("done"))
+
+    @property
+    def waits(self) -> bool:
+        """Whether its agent waits for a turn or a reboot, for which nobody knows how long."""
+        return bool(self.status and self.status.get("needs") and not (self.done or self.failed))
 
     def see(self, status: dict[str, Any], via: str, now: float) -> None:
         """Take a usable status in."""
@@ -74,13 +81,17 @@ class Node:
         return now - self.since, None
 
     def left_s(self, now: float) -> float | None:
-        """Return about how many seconds its campaign takes yet; None where nothing tells."""
+        """Return about how many seconds its campaign takes yet; None where nothing tells.
+
+        While it waits that is what it takes beside the waiting.
+        """
         if self.done or self.failed:
             return 0.0
         if self.status is None or self.pace is None:
             return self.expected_s
         step, of = int(self.status["step"]), max(1, int(self.status["of"]))
         began, first, last, reached = self.pace
+        now = max(last, self.since) if self.waits else now
         if reached > first:
             return max(0.0, (of - reached) * (last - began) / (reached - first) - (now - last))
         if self.expected_s is None:
@@ -106,6 +117,10 @@ class Progress:
         known = [one for one in left if one is not None]
         return max(known) if known and len(known) == len(left) else None
 
+    def waiting(self) -> int:
+        """Return how many nodes wait for a turn or a reboot."""
+        return sum(node.waits for node in self.nodes.values())
+
     def counts(self) -> tuple[int, int, int]:
         """Return how many nodes there are, are done, and have failed."""
         nodes = self.nodes.values()
@@ -113,8 +128,8 @@ class Progress:
 
 
 def reason(result: dict[str, Any]) -> str:
-    """Return why a task failed for a node, as one short line."""
+    """Return why a task failed for a node, as one line."""
     outcome = result.get("outcome")
     if isinstance(outcome, dict):
-        return shown(f"{outcome.get('status')}: {outcome.get('message')}")
-    return shown(str(result.get("msg") or "failed").partition("\n")[0])
+        return shown(f"{outcome.get('status')}: {outcome.get('message')}", REASON)
+    return shown(str(result.get("msg") or "failed").partition("\n")[0], REASON)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -20,9 +21,12 @@ from coldproof.live.player import GRACE_S, Player, private_folder
 from coldproof.live.streams import Streams
 
 INTERRUPTED = 130
+# How long a second Ctrl-C, and how long none, lets ansible-playbook end its workers.
+HURRY_S = 5.0
 # Events of what Ansible says beside its tasks.
 BESIDE = ("error", "warning", "verbose", "deprecated")
 TICK_S = 1.0
+MOST_FILES = 65536
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -67,11 +71,12 @@ class Session:
         self._playbook, self._arguments = playbook, list(arguments)
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._interrupts = 0
-        self._blind = ""
+        self._blind = self._deaf = ""
         self._log = log.Log(log.secrets_of(os.environ, arguments))
 
     def run(self) -> int:
         """Return ansible-playbook's exit code, or INTERRUPTED."""
+        allow_files()
         with private_folder() as name, self._signals():
             exchange = Exchange(Path(name) / "exchange")
             artifacts = Path(name) / "runner"
@@ -86,7 +91,7 @@ class Session:
             self._see(self._show.start)
             player.start()
             try:
-                self._follow(player, streams)
+                interrupted = self._follow(player, streams)
             finally:
                 player.kill()
                 streams.end()
@@ -95,23 +100,39 @@ class Session:
                 self._drain()
                 self._see(self._show.stop)
                 self._log.close()
-                for lost in filter(None, (self._blind, self._log.failed)):
+                for lost in filter(None, (self._blind, self._deaf, self._log.failed)):
                     print(f"{lost}. The playbook was not touched by that.", file=sys.stderr)
-        return INTERRUPTED if self._interrupts else code
+        return INTERRUPTED if interrupted else code
 
-    def _follow(self, player: Player, streams: Streams) -> None:
-        handled, since = 0, 0.0
+    def _follow(self, player: Player, streams: Streams) -> bool:
+        """Return whether it was interrupted before it had ended by itself."""
+        since = 0.0
         while player.playing():
             # Not by a queue that wakes for each item: what comes within a tick is shown together.
             time.sleep(TICK_S)
             self._drain()
-            streams.follow_wishes()
+            self._stream_on(streams)
             self._see(self._show.tick)
-            if self._interrupts > handled:
-                handled, since = self._interrupts, since or time.monotonic()
-                player.interrupt() if handled == 1 else player.kill()
-            if since and time.monotonic() - since > GRACE_S:
+            if self._interrupts and not since:
+                if not player.playing():
+                    break
+                since = time.monotonic()
+                player.interrupt()
+            grace = GRACE_S if self._interrupts < 2 else HURRY_S
+            if since and time.monotonic() - since > grace:
                 player.kill()
+        return bool(since)
+
+    def _stream_on(self, streams: Streams) -> None:
+        """Follow the playbook's wishes. Streams that fail are over; the playbook then polls."""
+        if self._deaf:
+            return
+        try:
+            streams.follow_wishes()
+        except Exception as error:
+            self._deaf = f"The streams ended ({type(error).__name__}: {error})"
+            with contextlib.suppress(Exception):
+                streams.end()
 
     def _drain(self) -> None:
         with contextlib.suppress(Empty):
@@ -125,18 +146,29 @@ class Session:
         try:
             act(*words)
         except Exception as error:
-            self._blind = f"The live view ended ({type(error).__name__}: {error})"
-            with contextlib.suppress(Exception):
-                self._show.stop()
+            self._lose_sight(error)
+
+    def _hear(self, act: Callable[..., Any], *words: Any) -> Any:
+        """Take in what is told, in which nodes have their part. What fails is a view that fails."""
+        try:
+            return act(*words)
+        except Exception as error:
+            self._lose_sight(error)
+            return None
+
+    def _lose_sight(self, error: Exception) -> None:
+        self._blind = f"The live view ended ({type(error).__name__}: {error})"
+        with contextlib.suppress(Exception):
+            self._show.stop()
 
     def _take(self, item: Any) -> None:
         now = time.monotonic()
         if isinstance(item, tuple):
             node, status, why = item
-            self.told.streamed(node, status, why, now)
+            self._hear(self.told.streamed, node, status, why, now)
             self._see(self._show.streamed, node, status)
             return
-        seen = self.told.event(item, now)
+        seen = self._hear(self.told.event, item, now)
         if item.get("stdout"):
             self._log.add(str(item["stdout"]))
         if self.told.directory:
@@ -156,6 +188,15 @@ class Session:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def allow_files() -> None:
+    """Let this process and the playbook open as many files as they may: a node takes several."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def terminal() -> bool:

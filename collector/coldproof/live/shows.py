@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from coldproof.live.events import looked
-from coldproof.live.lines import Lines
+from coldproof.live.lines import Lines, shown
 from coldproof.live.session import Show
 from coldproof.live.table import Screen
 
+MOST_OF_A_LINE = 2000
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -22,6 +23,7 @@ class Plain(Show):
     def __init__(self) -> None:
         super().__init__()
         self._lines = Lines()
+        self._notes: set[str] = set()
 
     def event(self, event: dict[str, Any], seen: dict[str, Any] | None, /) -> None:
         """Print what Ansible prints. A look's line is ours, so that it is not there twice."""
@@ -32,11 +34,13 @@ class Plain(Show):
             self._line(str(event["event_data"]["host"]), seen)
 
     def streamed(self, node: str, seen: dict[str, Any] | None, /) -> None:
-        """Print a node's line, or that it is not streamed."""
+        """Print a node's line, or once that it is not streamed, and why."""
+        line = not_streamed(node, self.told.progress.node(node).why)
         if seen is not None:
             self._line(node, seen)
-        else:
-            say(not_streamed(node, self.told.progress.node(node).why))
+        elif line not in self._notes:
+            self._notes.add(line)
+            say(line)
 
     def _line(self, node: str, seen: dict[str, Any]) -> None:
         self._lines.width = max(map(len, self.told.progress.nodes))
@@ -77,9 +81,16 @@ class Terminal(Show):
             self._screen.draw(self.told.progress, now=True)
         finally:
             self._screen.stop()
-        errors = "" if self.told.directory else "\n".join(self.said[-20:])
-        plan = "\n".join(self.told.plan)
-        say(*COLOURS.sub("", self.told.report or plan or errors).splitlines())
+        if self.told.report:
+            say(*COLOURS.sub("", self.told.report).splitlines())
+            return
+        nodes = self.told.progress.nodes.values()
+        # The table has room for some of them, and for some of their words.
+        say(*(f"{shown(node.name)}: {node.failed}" for node in nodes if node.failed))
+        errors = [] if self.told.directory else self.said[-20:]
+        # Nodes have their part in a plan, and in what Ansible says of it.
+        text = COLOURS.sub("", "\n".join(self.told.plan or errors))
+        say(*(shown(line, MOST_OF_A_LINE) for line in text.splitlines()))
 
 
 def not_streamed(node: str, why: str) -> str:

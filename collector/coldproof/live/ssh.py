@@ -27,11 +27,20 @@ TIMEOUT_S = 20.0
 WAKE_S = 60.0
 # It would write tracebacks over the table; what is to be said of an error is raised.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+REFUSALS = (paramiko.BadHostKeyException, paramiko.AuthenticationException)
 TOKENS = re.compile(r"%([%hnpr])")
 
 
 class UnreachableError(Exception):
-    """A node that cannot be reached this way; the message says why, in one line."""
+    """A node that cannot be reached this way; the message says why, in one line.
+
+    Attributes:
+        refused: it is there, and one of the two does not take the other for who it is.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class Connection:
@@ -47,7 +56,7 @@ class Connection:
             self._connect(settings(words, host), config_of(words), host)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
-            raise UnreachableError(_said(error)) from error
+            raise UnreachableError(_said(error), refused=isinstance(error, REFUSALS)) from error
         except BaseException:
             self.close()
             raise
@@ -82,7 +91,8 @@ class Connection:
         called = alias or (name if port == 22 else f"[{name}]:{port}")
         keys = known.lookup(called)
         if not keys:
-            raise UnreachableError(f"its host key ({called}) is not in known_hosts")
+            message = f"its host key ({called}) is not in known_hosts"
+            raise UnreachableError(message, refused=True)
         for kind, key in keys.items():
             self._client.get_host_keys().add(called, kind, key)
         command = proxy_command(found, config, host)
@@ -179,16 +189,27 @@ def proxy_command(found: dict[str, list[str]], config: Sequence[str], host: str)
     return TOKENS.sub(lambda token: values[token[1]], command)
 
 
-@lru_cache(maxsize=64)
 def known_keys(files: tuple[str, ...]) -> paramiko.HostKeys:
-    """Return the host keys in these files.
+    """Return the host keys in these files, as they are now.
 
     Skipped are files that are not there, lines that paramiko cannot read, those of a certificate
     authority, and keys that are revoked anywhere in them.
     """
+    return _read_keys(tuple((path, _changed(path)) for path in files))
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _read_keys(files: tuple[tuple[str, int], ...]) -> paramiko.HostKeys:
     keys, revoked = paramiko.HostKeys(), set()
     entries = []
-    for path in files:
+    for path, _ns in files:
         try:
             lines = Path(path).read_text("utf-8", "replace").splitlines()
         except OSError:

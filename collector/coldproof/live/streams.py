@@ -21,6 +21,8 @@ from coldproof.looking import END, MOST_BYTES, read, stream
 # sshd drops connections of those that are not let in yet where there are more than ten.
 AT_ONCE = 8
 AGAIN_S = (5.0, 30.0, 60.0)
+# Where one does not know the other: trying costs the node a key exchange.
+REFUSED_S = 600.0
 # An answer is a status, two lines and the agent's entry in /proc.
 MOST_PENDING = MOST_BYTES + 4096
 # What of an answer may matter to the playbook; the rest is for the view.
@@ -88,12 +90,12 @@ class Stream:
             return
         failures = 0
         while not self._ended.is_set():
-            begun = time.monotonic()
+            begun, refused = time.monotonic(), False
             try:
                 self._stream()
                 reason = "its connection ended"
             except UnreachableError as error:
-                reason = str(error)
+                reason, refused = str(error), error.refused
             except (OSError, EOFError, paramiko.SSHException) as error:
                 reason = f"its connection ended ({error or type(error).__name__})"
             except Exception as error:  # of paramiko, of files it reads: no reason to say nothing
@@ -105,7 +107,8 @@ class Stream:
             if reason == NO_STATUS:
                 return
             failures = 1 if time.monotonic() - begun > AGAIN_S[-1] else failures + 1
-            self._ended.wait(AGAIN_S[min(failures, len(AGAIN_S)) - 1])
+            again_s = AGAIN_S[min(failures, len(AGAIN_S)) - 1]
+            self._ended.wait(REFUSED_S if refused else again_s)
 
     def _stream(self) -> None:
         """Connect, and tell each answer, until the connection ends. Raises UnreachableError."""

@@ -127,7 +127,12 @@ def summary(progress: Progress, title: str, now: float) -> str:
     left = progress.left_s(now)
     if left:
         end = time.strftime("%H:%M", time.localtime(time.time() + left))
-        parts.append(f"about {span(left)} left, until {end}")
+        waiting = progress.waiting()
+        parts.append(
+            f"more than {span(left)} left: {waiting} waiting for a turn or a reboot"
+            if waiting
+            else f"about {span(left)} left, until {end}"
+        )
     return "  ".join(part for part in parts if part)
 
 

@@ -206,15 +206,20 @@ def test_spans(value: float, text: str) -> None:
 
 
 def test_the_log_waits_for_its_folder_and_holds_no_secret(tmp_path: Path) -> None:
-    secrets = log.secrets_of({"HF_TOKEN": "hf_123456", "HOME": "/home"}, ["db_password=hunter22"])
+    words = ["db_password=hunter22", '{"pin_password": 31415926}']
+    secrets = log.secrets_of({"HF_TOKEN": 'hf_1"2\\6é', "HOME": "/home"}, words)
     kept = log.Log(secrets)
-    kept.add("begins with hf_123456")
+    for value in ('hf_1"2\\6é', json.dumps('hf_1"2\\6é'), 31415926):
+        kept.add(f"begins with {value}")
     kept.open(tmp_path / "gone")
     kept.open(tmp_path)
     kept.add("and hunter22 in /home")
     kept.close()
     text = (tmp_path / log.FILE).read_text("utf-8")
-    assert text == "begins with [redacted]\nand [redacted] in /home\n"
+    assert text == (
+        'begins with [redacted]\nbegins with "[redacted]"\nbegins with [redacted]\n'
+        "and [redacted] in /home\n"
+    )
     assert (tmp_path / log.FILE).stat().st_mode & 0o777 == 0o600
 
 
@@ -225,6 +230,7 @@ def test_the_log_waits_for_its_folder_and_holds_no_secret(tmp_path: Path) -> Non
         "a=1 HF_TOKEN=hunter22",
         "ansible_become_pass=hunter22",
         "[{db: {passphrase: hunter22}}]",
+        'x="a b" db_password=hunter22',
     ],
 )
 def test_secrets_that_are_given_by_e_are_known_in_every_form(word: str) -> None:
@@ -276,11 +282,12 @@ def test_a_view_that_fails_ends_and_the_playbook_goes_on(
     assert "The live view ended (OverflowError: timestamp out of range)" in capsys.readouterr().err
 
 
-def campaign(folder: Path, command: str | None) -> Path:
+def campaign(folder: Path, command: str | None, *nodes: str) -> Path:
     folder.mkdir(parents=True)
     document = {
         "schema": "coldproof.campaign/1", "campaign": folder.name, "digest": "0" * 64,
-        "settings": {}, "nodes": {}, "demo": False, "command": command,
+        "settings": {}, "demo": False, "command": command,
+        "nodes": {name: {"status": "pending"} for name in nodes},
     }  # fmt: skip
     (folder / "campaign.json").write_text(json.dumps(document), "utf-8")
     return folder
@@ -294,15 +301,23 @@ def test_a_campaign_goes_on_as_it_was_begun(
         last.newest(None)
     old = campaign(tmp_path / "reports" / CAMPAIGN, None)
     command = "ansible-playbook probe.yml -i 'my inventory/a' -i b -l 'gpu-nodes:!gpu-09'"
-    new = campaign(tmp_path / "reports" / CAMPAIGN.replace("2026", "2027"), command)
+    folder = tmp_path / "reports" / CAMPAIGN.replace("2026", "2027")
+    new = campaign(folder, command, "gpu-02", "gpu-01")
     assert last.newest(None) == new
     assert last.newest(old) == old
     named = json.dumps(
         {"coldproof_campaign": new.name, "coldproof_reports_dir": f"{tmp_path}/reports"}
     )
-    words = ["-i", "my inventory/a", "-i", "b", "-l", "gpu-nodes:!gpu-09"]
+    with pytest.raises(InputError, match="its inventory my inventory/a is not there, seen from"):
+        last.arguments(new, [], None)
+    for name in ("my inventory/a", "b"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    # Of all its nodes, also those that joined by a later command.
+    words = ["-i", "my inventory/a", "-i", "b", "-l", "gpu-01,gpu-02"]
     assert last.arguments(new, [], None) == [*words, "-e", named]
     assert last.arguments(new, ["mine"], None) == [*words[4:], "-e", named]
+    assert last.arguments(new, ["mine"], "gpu-01") == ["-e", named]
     assert last.arguments(old, [], None)[:-1] == ["-e"]
 
 
@@ -318,6 +333,21 @@ def test_ansible_gets_the_collection_s_own_settings_unless_the_user_has_some(
     assert (Path(given["ANSIBLE_CALLBACK_PLUGINS"]) / "live.py").is_file()
     monkeypatch.setenv("ANSIBLE_CONFIG", "/etc/own.cfg")
     assert places.environment()["ANSIBLE_CONFIG"] == "/etc/own.cfg"
+
+
+def test_what_ansible_s_configuration_says_of_host_keys_holds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("ANSIBLE_HOST_KEY_CHECKING", raising=False)
+    own = tmp_path / "ansible.cfg"
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(own))
+    for text, checked in (
+        ("[defaults]\nhost_key_checking = no\n", "no"),
+        ("[defaults]\nforks = 5%\n", "True"),
+        ("no configuration", "True"),
+    ):
+        own.write_text(text, "utf-8")
+        assert places.environment()["ANSIBLE_HOST_KEY_CHECKING"] == checked
 
 
 @pytest.mark.parametrize("own", [None, "False"])

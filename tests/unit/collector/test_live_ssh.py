@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from coldproof.live.ssh import UnreachableError, config_of, known_keys, proxy_command, settings
+from coldproof.live.ssh import (
+    Connection,
+    UnreachableError,
+    config_of,
+    known_keys,
+    proxy_command,
+    settings,
+)
 
 
 @pytest.fixture
@@ -54,6 +61,18 @@ def test_words_that_ssh_does_not_take_are_said() -> None:
 
 def test_files_of_keys_that_are_not_there_know_nobody(tmp_path: Path) -> None:
     assert known_keys((str(tmp_path / "none"), str(tmp_path))).lookup("host") is None
+
+
+def test_a_key_that_is_added_meanwhile_is_known(tmp_path: Path) -> None:
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
+    subprocess.run(words, check=True)
+    known = tmp_path / "known_hosts"
+    assert known_keys((str(known),)).lookup("host") is None
+    known.write_text(f"host {(tmp_path / 'key.pub').read_text('utf-8')}", "utf-8")
+    assert known_keys((str(known),)).lookup("host") is not None
+    with pytest.raises(UnreachableError, match="is not in known_hosts") as caught:
+        Connection(["-F", "/dev/null", "-o", f"UserKnownHostsFile={known}", "-p", "9"], "other")
+    assert caught.value.refused
 
 
 def test_lines_that_are_no_plain_host_key_are_passed_by_and_revoked_ones_heeded(

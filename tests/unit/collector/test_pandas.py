@@ -52,6 +52,18 @@ def test_the_recipe_finds_what_the_report_says(here: Path) -> None:
     assert set(names["witnesses"].iloc[0]) == {"cachestat", "mincore"}
 
 
+def test_a_context_length_that_is_none_is_no_value(here: Path) -> None:
+    node = here / "nodes/h100-01"
+    text = (node / "storage_load_bench.csv").read_text("utf-8")
+    (node / "storage_load_bench.csv").write_text(text.replace(",4096,", f",{'9' * 20},"), "utf-8")
+    (node / "runs.jsonl").unlink()
+    out = here / "odd.parquet"
+    assert main(["export", str(here), "--format", "parquet", "--out", str(out)]) == 0
+    table = pd.read_parquet(out)
+    assert len(table) > 0
+    assert table["max_model_len"].isna().all()
+
+
 def test_the_recipe_for_lines_reads_them(here: Path) -> None:
     names = execute(LINES)
     assert (names["edges"]["ready"] == names["runs"].set_index("run_id")["load_s"]).all()
