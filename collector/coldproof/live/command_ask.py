@@ -14,9 +14,12 @@ from coldproof.live.lines import REASON, doing_by, seconds, shown
 from coldproof.live.progress import reason
 from coldproof.live.session import INTERRUPTED, Session, Show
 
+REBOOTS = "waits for its reboot: resume gives it"
 STOPS = "stops after this pair"
 ABSENT = "not asked: not in the inventory, or not in the group of GPU nodes"
-LATER = "stops when it goes on"
+CUT_SHORT = "no answer: the playbook ended before"
+# ansible-playbook has been at all nodes: done, failed for some, unreachable some, both.
+THROUGH = (0, 2, 4, 6)
 NOT_ASKED = (
     " (coldproof_state_dir cannot be written by this user: give -e again as when it was begun)"
 )
@@ -30,6 +33,7 @@ class Answers(Show):
         self.looks: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, str] = {}
         self.said: list[str] = []
+        self.code = 0
 
     def event(self, event: dict[str, Any], _seen: dict[str, Any] | None, /) -> None:
         """Keep a look's answer, or why there is none."""
@@ -64,8 +68,8 @@ def stop(
     folder, answers, code = _ask("stop", named, inventory, limit, words)
     rows = _rows(folder, answers, limit)
     for name, one in rows.items():
-        if not one["at_work"] and answers.looks.get(name, {}).get("asked"):
-            one["state"] = f"{LATER}: {one['state']}"
+        if one["state"] == REBOOTS and answers.looks[name]["asked"]:
+            one["state"] = f"{REBOOTS}, and takes this stop back"
     deaf = [
         name for name, one in rows.items() if one["at_work"] and not answers.looks[name]["asked"]
     ]
@@ -105,6 +109,7 @@ def _ask(
     arguments = [*last.arguments(folder, inventory, limit), *given, *words]
     answers = Answers()
     code = Session(places.playbook(playbook), arguments, answers, stream=False).run()
+    answers.code = code
     if code == INTERRUPTED:
         return folder, answers, code
     if not _names(answers):
@@ -127,7 +132,8 @@ def _row(answers: Answers, name: str, campaign: str) -> dict[str, Any]:
     """Return what a node's answer says of the campaign, in words that are safe to print."""
     look = answers.looks.get(name)
     if look is None and name not in answers.failed:
-        return {"answered": False, "at_work": False, "state": ABSENT}
+        why = ABSENT if answers.code in THROUGH else CUT_SHORT
+        return {"answered": False, "at_work": False, "state": why}
     if look is None or not look["boot_id"]:
         told = str((look or {}).get("stderr") or "no answer")
         why = answers.failed.get(name) or shown(told, REASON)
@@ -147,7 +153,7 @@ def _row(answers: Answers, name: str, campaign: str) -> dict[str, Any]:
     if error:
         return {**row, "state": shown(f"{error['code']}: {error['message']}", REASON)}
     if found["needs"] == "reboot":
-        return {**row, "state": "waits for its reboot: resume gives it"}
+        return {**row, "state": REBOOTS}
     if not look["alive"]:
         return {**row, "state": "its agent is gone: resume goes on"}
     return {**row, "at_work": True, "state": "at work"}

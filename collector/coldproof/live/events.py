@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from coldproof import campaign
 from coldproof.live.lines import REASON, seconds, shown
 from coldproof.live.progress import POLLS, STREAM, Node, Progress, reason
 
@@ -13,6 +12,8 @@ from coldproof.live.progress import POLLS, STREAM, Node, Progress, reason
 REPORT = "Show the report"
 # The task of the role preflight whose message is the plan, a line a node.
 PLAN = "Show what will be done"
+# What becomes of a node that is not complete, as campaign.json has it.
+NOT_COMPLETE = ("incomplete", "refused", "unreachable", "failed")
 UNREACHABLE = "runner_on_unreachable"
 LOST = ("runner_on_failed", UNREACHABLE)
 # The action that runs on the controller and says where the campaign's folder is.
@@ -69,6 +70,13 @@ class Told:
             node.why = ""
             node.see(status, STREAM, now)
 
+    def unstreamed(self, why: str, now: float) -> list[str]:
+        """Take in that nothing is streamed any more. Return the nodes of which something was."""
+        names = [name for name, node in self.progress.nodes.items() if node.via == STREAM]
+        for name in names:
+            self.streamed(name, None, why, now)
+        return names
+
     def _folder(self, answer: dict[str, Any]) -> None:
         if isinstance(answer.get("directory"), str) and isinstance(answer.get("campaign"), str):
             self.directory = Path(answer["directory"])
@@ -86,7 +94,7 @@ class Told:
         told = outcome.get("status") if isinstance(outcome, dict) else None
         other = "unreachable" if kind == UNREACHABLE else "failed"
         node.failed = reason(result)
-        node.outcome = told if told in campaign.STATUSES else other
+        node.outcome = told if told in NOT_COMPLETE else other
 
     def _look(self, host: str, result: dict[str, Any], now: float) -> dict[str, Any] | None:
         """Take a look of the playbook in; one of a streamed node says nothing new."""

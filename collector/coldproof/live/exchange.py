@@ -133,8 +133,12 @@ class Exchange:
             yield lambda most_s: time.sleep(min(most_s, DEAF_S))
             return
 
+        # Not select, which takes no descriptor above 1023.
+        rung = select.poll()
+        rung.register(heard, select.POLLIN)
+
         def wait(most_s: float) -> None:
-            if select.select([heard], [], [], max(0.0, most_s))[0]:
+            if rung.poll(1000 * max(0.0, most_s)):
                 with contextlib.suppress(BlockingIOError):
                     if not os.read(heard, 1 << 16):  # who rings it is gone
                         time.sleep(min(most_s, DEAF_S))

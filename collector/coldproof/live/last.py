@@ -11,7 +11,7 @@ from coldproof import campaign
 from coldproof.errors import InputError
 from coldproof.names import CAMPAIGN
 
-# Linux takes no word of 128 KiB; so many nodes are all that are in the inventory.
+# Linux takes no word of 128 KiB; of more nodes the command's own limit holds.
 MOST_OF_A_WORD = 120_000
 
 
@@ -38,27 +38,34 @@ def arguments(folder: Path, inventory: Sequence[str], limit: str | None) -> list
     Raises InputError: its inventory is not where its command says, seen from here.
     """
     found = campaign.load(folder)
-    words = [] if inventory else _inventories(found.get("command") or "", folder)
+    given = _given(found.get("command") or "")
+    words = [] if inventory else _there(given["-i"], folder)
     if not limit:
         # Not the command's own: others may have joined since, by another.
         nodes = ",".join(sorted(found["nodes"]))
-        if 0 < len(nodes) <= MOST_OF_A_WORD:
-            words += ["-l", nodes]
+        limits = [nodes] if 0 < len(nodes) <= MOST_OF_A_WORD else given["-l"]
+        words += [word for one in limits for word in ("-l", one)]
     # As JSON: a path may hold anything.
     named = {"coldproof_campaign": folder.name, "coldproof_reports_dir": str(folder.parent)}
     return [*words, "-e", json.dumps(named)]
 
 
-def _inventories(command: str, folder: Path) -> list[str]:
+def _given(command: str) -> dict[str, list[str]]:
+    """Return the values of -i and -l in a command."""
     words = shlex.split(command)
-    kept = []
+    found: dict[str, list[str]] = {"-i": [], "-l": []}
     for word, value in zip(words, words[1:], strict=False):
-        if word == "-i":
-            # A comma makes it a list of hosts.
-            if "," not in value and not Path(value).exists():
-                raise InputError(
-                    f"{folder / campaign.FILE}: its inventory {value} is not there, seen from "
-                    "here; give -i, or go where the campaign was begun"
-                )
-            kept += [word, value]
-    return kept
+        if word in found:
+            found[word].append(value)
+    return found
+
+
+def _there(inventories: Sequence[str], folder: Path) -> list[str]:
+    """Return the words for inventories, which are paths or, with a comma, hosts."""
+    for one in inventories:
+        if "," not in one and not Path(one).exists():
+            raise InputError(
+                f"{folder / campaign.FILE}: its inventory {one} is not there, seen from here; "
+                "give -i, or go where the campaign was begun"
+            )
+    return [word for one in inventories for word in ("-i", one)]

@@ -8,6 +8,8 @@ import os
 
 from coldproof import collection
 
+NO = ("no", "false", "off", "0", "n", "f")
+
 
 def playbook(name: str) -> str:
     """Return the path of the playbook `name`, such as ``probe``. Raises InputError."""
@@ -34,11 +36,17 @@ def environment() -> dict[str, str]:
 
 
 def _checking(config: str) -> str:
-    """Return what a configuration says of host keys; that they are checked where it says nothing.
+    """Return whether a configuration has host keys checked; they are unless it plainly says no.
 
     ansible-runner tells Ansible by the environment not to check them, which outweighs the file.
     """
-    found = configparser.ConfigParser(interpolation=None, strict=False)
+    # As Ansible reads it (ansible.config.manager); of two places the connection's own holds.
+    found = configparser.ConfigParser(
+        interpolation=None, strict=False, inline_comment_prefixes=(";",)
+    )
     with contextlib.suppress(configparser.Error, UnicodeDecodeError, OSError):
         found.read(config, "utf-8")
-    return found.get("defaults", "host_key_checking", fallback="True")
+    told = "True"
+    for section in ("defaults", "ssh_connection"):
+        told = found.get(section, "host_key_checking", fallback=told)
+    return "False" if told.strip().lower() in NO else "True"

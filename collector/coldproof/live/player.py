@@ -92,7 +92,7 @@ class Player:
                 pid = int(self._pid_file.read_text("ascii"))
                 os.kill(pid, signal.SIGSTOP)  # it begins no other
                 for one in [*descendants(pid), pid]:
-                    with contextlib.suppress(ProcessLookupError):
+                    with contextlib.suppress(OSError):  # it has ended, or is another user's
                         os.kill(one, signal.SIGKILL)
         self._kill.set()
 

@@ -24,6 +24,7 @@ class Node:
         failed: why it is not complete, where it is not.
         outcome: then a status as campaign.json has it.
         expected_s: how long its whole campaign takes by preflight, in seconds.
+        waited: since when its agent waits for a turn or a reboot; None: it does not.
         pace: when the first status was seen, its step, and the same of the last new step.
     """
 
@@ -37,6 +38,7 @@ class Node:
     failed: str = ""
     outcome: str = ""
     expected_s: float | None = None
+    waited: float | None = None
     pace: tuple[float, int, float, int] | None = None
 
     @property
@@ -55,10 +57,22 @@ class Node:
             self.since = now
         self.status, self.seen, self.via = status, now, via
         step = int(status["step"])
+        self._wait(now)
         if self.pace is None:
             self.pace = (now, step, now, step)
         elif step > self.pace[3]:
             self.pace = (*self.pace[:2], now, step)
+
+    def _wait(self, now: float) -> None:
+        """Begin or end a wait; what it took is no part of the pace."""
+        if self.waits:
+            self.waited = now if self.waited is None else self.waited
+        elif self.waited is not None:
+            if self.pace is not None:
+                began, first, last, reached = self.pace
+                took = now - self.waited
+                self.pace = (began + took, first, last + took, reached)
+            self.waited = None
 
     def doing(self) -> tuple[str, str, str]:
         """Return step, run and phase as a table shows them."""
@@ -91,7 +105,7 @@ class Node:
             return self.expected_s
         step, of = int(self.status["step"]), max(1, int(self.status["of"]))
         began, first, last, reached = self.pace
-        now = max(last, self.since) if self.waits else now
+        now = now if self.waited is None else max(last, self.waited)
         if reached > first:
             return max(0.0, (of - reached) * (last - began) / (reached - first) - (now - last))
         if self.expected_s is None:

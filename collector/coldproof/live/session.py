@@ -133,6 +133,9 @@ class Session:
             self._deaf = f"The streams ended ({type(error).__name__}: {error})"
             with contextlib.suppress(Exception):
                 streams.end()
+            now = time.monotonic()
+            for node in self.told.unstreamed(self._deaf, now):
+                self._see(self._show.streamed, node, None)
 
     def _drain(self) -> None:
         with contextlib.suppress(Empty):
@@ -157,6 +160,8 @@ class Session:
             return None
 
     def _lose_sight(self, error: Exception) -> None:
+        if self._blind:
+            return
         self._blind = f"The live view ended ({type(error).__name__}: {error})"
         with contextlib.suppress(Exception):
             self._show.stop()

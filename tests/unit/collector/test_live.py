@@ -1,10 +1,11 @@
-"""The live view's parts: the folder between playbook and view, the node's loop, table, log."""
+"""The live view's parts: the folder between playbook and view, the node's loop, the table."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,8 +16,6 @@ import pytest
 from rich.console import Console
 
 from coldproof import looking
-from coldproof.errors import InputError
-from coldproof.live import last, log, places
 from coldproof.live.events import Told
 from coldproof.live.exchange import VARIABLE, Exchange, stale_s
 from coldproof.live.progress import Progress
@@ -75,6 +74,24 @@ def test_an_answer_that_is_not_fresh_is_none(
     later = time.monotonic() + stale_s(10) + 1
     monkeypatch.setattr("coldproof.live.exchange.time.monotonic", lambda: later)
     assert exchange.said("gpu-01", 10) is None
+
+
+def test_a_bell_is_heard_whatever_its_descriptor(exchange: Exchange) -> None:
+    exchange.put("gpu-01", "text", ring=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this system lets nobody open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _number in range(1100)]
+    try:
+        with exchange.bell("gpu-01") as wait:
+            begun = time.monotonic()
+            wait(60)
+            assert time.monotonic() - begun < 30
+    finally:
+        for one in held:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_loop_tells_what_has_changed_and_ends_with_its_channel(tmp_path: Path) -> None:
@@ -205,55 +222,6 @@ def test_spans(value: float, text: str) -> None:
     assert span(value) == text
 
 
-def test_the_log_waits_for_its_folder_and_holds_no_secret(tmp_path: Path) -> None:
-    words = ["db_password=hunter22", '{"pin_password": 31415926}']
-    secrets = log.secrets_of({"HF_TOKEN": 'hf_1"2\\6é', "HOME": "/home"}, words)
-    kept = log.Log(secrets)
-    for value in ('hf_1"2\\6é', json.dumps('hf_1"2\\6é'), 31415926):
-        kept.add(f"begins with {value}")
-    kept.open(tmp_path / "gone")
-    kept.open(tmp_path)
-    kept.add("and hunter22 in /home")
-    kept.close()
-    text = (tmp_path / log.FILE).read_text("utf-8")
-    assert text == (
-        'begins with [redacted]\nbegins with "[redacted]"\nbegins with [redacted]\n'
-        "and [redacted] in /home\n"
-    )
-    assert (tmp_path / log.FILE).stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        '{"coldproof_engine_secrets": {"ANY": "hunter22"}, "x": 1}',
-        "a=1 HF_TOKEN=hunter22",
-        "ansible_become_pass=hunter22",
-        "[{db: {passphrase: hunter22}}]",
-        'x="a b" db_password=hunter22',
-    ],
-)
-def test_secrets_that_are_given_by_e_are_known_in_every_form(word: str) -> None:
-    assert "hunter22" in log.secrets_of({}, ["-e", word])
-
-
-def test_a_log_that_cannot_be_written_says_so_and_goes_on(tmp_path: Path) -> None:
-    (tmp_path / log.FILE).mkdir()
-    kept = log.Log([])
-    kept.add("before")
-    kept.open(tmp_path)
-    kept.add("after")
-    kept.close()
-    assert str(tmp_path / log.FILE) in kept.failed
-    full = log.Log([])
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / log.FILE).symlink_to("/dev/full")
-    full.open(tmp_path / "full")
-    full.add("lost")
-    full.close()
-    assert "No space left" in full.failed
-
-
 class Failing(Show):
     """A view that fails at the first thing it is to show."""
 
@@ -280,81 +248,3 @@ def test_a_view_that_fails_ends_and_the_playbook_goes_on(
     assert (tmp_path / "over").exists()
     assert show.stopped == 1
     assert "The live view ended (OverflowError: timestamp out of range)" in capsys.readouterr().err
-
-
-def campaign(folder: Path, command: str | None, *nodes: str) -> Path:
-    folder.mkdir(parents=True)
-    document = {
-        "schema": "coldproof.campaign/1", "campaign": folder.name, "digest": "0" * 64,
-        "settings": {}, "demo": False, "command": command,
-        "nodes": {name: {"status": "pending"} for name in nodes},
-    }  # fmt: skip
-    (folder / "campaign.json").write_text(json.dumps(document), "utf-8")
-    return folder
-
-
-def test_a_campaign_goes_on_as_it_was_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="holds no campaign"):
-        last.newest(None)
-    old = campaign(tmp_path / "reports" / CAMPAIGN, None)
-    command = "ansible-playbook probe.yml -i 'my inventory/a' -i b -l 'gpu-nodes:!gpu-09'"
-    folder = tmp_path / "reports" / CAMPAIGN.replace("2026", "2027")
-    new = campaign(folder, command, "gpu-02", "gpu-01")
-    assert last.newest(None) == new
-    assert last.newest(old) == old
-    named = json.dumps(
-        {"coldproof_campaign": new.name, "coldproof_reports_dir": f"{tmp_path}/reports"}
-    )
-    with pytest.raises(InputError, match="its inventory my inventory/a is not there, seen from"):
-        last.arguments(new, [], None)
-    for name in ("my inventory/a", "b"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).touch()
-    # Of all its nodes, also those that joined by a later command.
-    words = ["-i", "my inventory/a", "-i", "b", "-l", "gpu-01,gpu-02"]
-    assert last.arguments(new, [], None) == [*words, "-e", named]
-    assert last.arguments(new, ["mine"], None) == [*words[4:], "-e", named]
-    assert last.arguments(new, ["mine"], "gpu-01") == ["-e", named]
-    assert last.arguments(old, [], None)[:-1] == ["-e"]
-
-
-def test_ansible_gets_the_collection_s_own_settings_unless_the_user_has_some(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("probe", "status", "stop"):
-        assert Path(places.playbook(name)).is_file()
-    given = places.environment()
-    assert Path(given["ANSIBLE_CONFIG"]).is_file()
-    assert (Path(given["ANSIBLE_CALLBACK_PLUGINS"]) / "live.py").is_file()
-    monkeypatch.setenv("ANSIBLE_CONFIG", "/etc/own.cfg")
-    assert places.environment()["ANSIBLE_CONFIG"] == "/etc/own.cfg"
-
-
-def test_what_ansible_s_configuration_says_of_host_keys_holds(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("ANSIBLE_HOST_KEY_CHECKING", raising=False)
-    own = tmp_path / "ansible.cfg"
-    monkeypatch.setenv("ANSIBLE_CONFIG", str(own))
-    for text, checked in (
-        ("[defaults]\nhost_key_checking = no\n", "no"),
-        ("[defaults]\nforks = 5%\n", "True"),
-        ("no configuration", "True"),
-    ):
-        own.write_text(text, "utf-8")
-        assert places.environment()["ANSIBLE_HOST_KEY_CHECKING"] == checked
-
-
-@pytest.mark.parametrize("own", [None, "False"])
-def test_host_keys_are_checked_unless_the_user_says_no(
-    monkeypatch: pytest.MonkeyPatch, own: str | None
-) -> None:
-    monkeypatch.delenv("ANSIBLE_HOST_KEY_CHECKING", raising=False)
-    if own:
-        monkeypatch.setenv("ANSIBLE_HOST_KEY_CHECKING", own)
-    assert places.environment()["ANSIBLE_HOST_KEY_CHECKING"] == (own or "True")

@@ -36,7 +36,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answered(
-    monkeypatch: pytest.MonkeyPatch, looks: dict[str, dict[str, Any]], **failed: str
+    monkeypatch: pytest.MonkeyPatch,
+    looks: dict[str, dict[str, Any]],
+    code: int = 0,
+    **failed: str,
 ) -> list[list[str]]:
     """Have nodes answer so. Return what ansible-playbook is given, as it is called."""
     given: list[list[str]] = []
@@ -47,7 +50,7 @@ def answered(
         given.append(session._arguments)
         show.looks |= looks
         show.failed |= {name.replace("_", "-"): why for name, why in failed.items()}
-        return 0
+        return code
 
     monkeypatch.setattr(Session, "run", run)
     return given
@@ -70,7 +73,7 @@ def test_a_node_of_the_campaign_that_was_not_asked_is_a_row(
     assert "gpu-03" not in capsys.readouterr().out
 
 
-def test_a_stop_is_obeyed_after_the_reboot_that_a_node_waits_for(
+def test_a_stop_says_that_the_resume_which_gives_a_reboot_takes_it_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waits = {**LOOK, "asked": True, "alive": False, "status": {**STATUS, "needs": "reboot"}}
@@ -78,8 +81,8 @@ def test_a_stop_is_obeyed_after_the_reboot_that_a_node_waits_for(
     answered(monkeypatch, {"gpu-01": waits, "gpu-02": done, "gpu-03": {**LOOK, "asked": True}})
     assert main(["stop"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    later = "stops when it goes on: waits for its reboot: resume gives it"
-    assert [line for line in lines if line.startswith("gpu-01") and line.endswith(later)]
+    told = "waits for its reboot: resume gives it, and takes this stop back"
+    assert [line for line in lines if line.startswith("gpu-01") and line.endswith(told)]
     assert [line for line in lines if line.startswith("gpu-03  stops after this pair")]
 
 
@@ -93,3 +96,13 @@ def test_why_a_node_does_not_answer_is_said_whole(
     nodes = json.loads(capsys.readouterr().out)["nodes"]
     assert nodes["gpu-01"]["state"] == f"model_missing: {error['message']}"
     assert nodes["gpu-03"] == {"answered": False, "at_work": False, "state": "y" * 200}
+
+
+@pytest.mark.parametrize("code", [1, 130, 250])
+def test_of_nodes_that_a_playbook_did_not_get_to_nothing_else_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    answered(monkeypatch, {"gpu-01": LOOK}, code)
+    assert main(["status"]) == (code if code == 130 else 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == [f"gpu-0{one}  no answer: the playbook ended before" for one in (2, 3)]
