@@ -46,8 +46,8 @@ lint: $(STAMP)  ## ruff, mypy (strict), yamllint, ansible-lint (production), cha
 test: $(STAMP) packages lint  ## lint, unit tests, and a fleet of real sshd nodes
 	pytest tests/unit tests/fleet -m "not slow and not faults" --durations=10
 
-test-faults: $(STAMP) packages  ## nodes and controllers that die, lie or are interrupted, and shared storage, on real sshd nodes
-	pytest tests/fleet -m faults --durations=10
+test-faults: $(STAMP) packages  ## agents, nodes and controllers that die, lie or are interrupted, and shared storage, on real sshd nodes
+	pytest tests/unit tests/fleet -m faults --durations=10
 
 test-docs: docs packages  ## the site's links, and the tutorial on real sshd nodes
 	pytest tests/docs

@@ -17,12 +17,6 @@ EMPTY = "gpu-05"
 CANARY = "hf_canary0123456789abcdefSECRET"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Makes the marks known by which `make test` leaves suites of minutes out."""
-    config.addinivalue_line("markers", "slow: takes many minutes; run by `make test-slow`")
-    config.addinivalue_line("markers", "faults: takes a minute or two; run by `make test-faults`")
-
-
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """All nodes; healthy ones have a model of 32 MiB."""

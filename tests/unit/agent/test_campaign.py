@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coldproof_agent import durable, makemodel, procfs
 from tests.counts import LONG, seeded
 from tests.unit.agent import plans
@@ -45,6 +47,7 @@ def check_done(folder: Path, runs: list[dict[str, Any]]) -> None:
     assert all(len(modes) <= 2 for modes in by_pair.values()), "a pair was repeated"
 
 
+@pytest.mark.faults
 def test_sigkill_at_random_instants(tiny: Path, tmp_path: Path) -> None:
     """When a campaign is done before all kills are, the next one begins: each kill hits work."""
     dice = seeded("agent kills")

@@ -234,6 +234,7 @@ class Failing(Show):
         self.stopped += 1
 
 
+@pytest.mark.faults
 def test_a_view_that_fails_ends_and_the_playbook_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

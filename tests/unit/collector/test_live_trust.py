@@ -144,6 +144,7 @@ def living(pids: list[int]) -> list[int]:
     return found
 
 
+@pytest.mark.faults
 def test_one_that_is_killed_leaves_no_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,7 @@ def test_one_that_is_killed_leaves_no_worker(
         time.sleep(0.1)
 
 
+@pytest.mark.faults
 def test_ctrl_c_twice_at_once_lets_the_playbook_end_its_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +203,7 @@ def test_ctrl_c_twice_at_once_lets_the_playbook_end_its_workers(
     assert killed == [False]
 
 
+@pytest.mark.faults
 def test_streams_that_fail_end_and_the_playbook_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +232,7 @@ def test_streams_that_fail_end_and_the_playbook_goes_on(
     assert show.told.progress.node("gpu-01").doing()[0] == "5/7"
 
 
+@pytest.mark.faults
 def test_what_cannot_be_told_ends_the_view_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
