@@ -29,6 +29,7 @@ class Agents:
     def __init__(self, states: Sequence[Path]) -> None:
         self._states = states
         self._over = threading.Event()
+        self._writing = threading.Lock()
         self._done = False
         self._began = time.monotonic()
         self._news: dict[Path, tuple[int, float]] = {}
@@ -41,7 +42,7 @@ class Agents:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Agents:
-        self.write(self._states, done=False)
+        self.end(done=False)
         self._thread.start()
         return self
 
@@ -51,18 +52,24 @@ class Agents:
 
     def end(self, *, done: bool) -> None:
         """End the campaign, or begin it again."""
-        self._done = done
-        self.write(self._states, done=done)
+        with self._writing:
+            self._done = done
+            self._write(self._states)
 
-    def write(self, states: Sequence[Path], *, done: bool) -> None:
-        """Write the status of these nodes now."""
+    def _write(self, states: Sequence[Path]) -> None:
+        """Write the status of these nodes now. Only who holds `_writing` calls it."""
         for state in states:
             number = int((time.monotonic() - self._began) // NEWS_S)
             if self._news.get(state, (-1, 0.0))[0] != number:
                 self._news[state] = (number, time.monotonic())
             run, last = f"nvme/default cold {number}/9999", self._news[state][1]
             beat = time.clock_gettime(time.CLOCK_BOOTTIME)
-            fields = self._fields | {"done": done, "run": run, "last_s": last, "heartbeat": beat}
+            fields = self._fields | {
+                "done": self._done,
+                "run": run,
+                "last_s": last,
+                "heartbeat": beat,
+            }
             fields["elapsed_s"] = time.monotonic() - last
             state.mkdir(exist_ok=True)
             beside = state / ".status.new"
@@ -73,5 +80,6 @@ class Agents:
         """Write a part of the nodes each time, so that each is written every ten seconds."""
         at = 0
         while not self._over.wait(BEAT_S / PARTS):
-            self.write(self._states[at::PARTS], done=self._done)
+            with self._writing:
+                self._write(self._states[at::PARTS])
             at = (at + 1) % PARTS
