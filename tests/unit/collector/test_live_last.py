@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from coldproof.cli.run import add_variables, variables
 from coldproof.errors import InputError
 from coldproof.live import last, places
 
@@ -97,3 +99,10 @@ def test_host_keys_are_checked_unless_the_user_says_no(
     if own:
         monkeypatch.setenv("ANSIBLE_HOST_KEY_CHECKING", own)
     assert places.environment()["ANSIBLE_HOST_KEY_CHECKING"] == (own or "True")
+
+
+def test_what_opens_a_vault_is_given_to_ansible_playbook() -> None:
+    parser = argparse.ArgumentParser()
+    add_variables(parser)
+    given = ["-e", "@vault.yml", "--vault-password-file", "a file", "--vault-id", "prod@b"]
+    assert variables(parser.parse_args(given)) == given
