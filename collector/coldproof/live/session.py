@@ -21,7 +21,7 @@ from coldproof.live.player import GRACE_S, Player, private_folder
 from coldproof.live.streams import Streams
 
 INTERRUPTED = 130
-# How long a second Ctrl-C, and how long none, lets ansible-playbook end its workers.
+# From the first Ctrl-C on ansible-playbook has GRACE_S to end its workers; after a second one this.
 HURRY_S = 5.0
 # Events of what Ansible says beside its tasks.
 BESIDE = ("error", "warning", "verbose", "deprecated")
